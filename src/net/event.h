@@ -6,6 +6,7 @@
 #ifndef RSEC_NET_EVENT_H
 #define RSEC_NET_EVENT_H
 
+#include "net/link.h"
 #include "net/peer.h"
 
 #include <stddef.h>
@@ -44,7 +45,7 @@ typedef enum {
 typedef enum { RSEC_LEVEL_DEBUG, RSEC_LEVEL_INFO, RSEC_LEVEL_WARNING, RSEC_LEVEL_ERROR } rsec_level;
 
 typedef struct rsec_event {
-    struct rsec_event *next;
+    rsec_link link;
     rsec_event_reason reason;
     rsec_level level;
     char address[RSEC_ADDRESS_TEXT]; /* "" when no peer is concerned */

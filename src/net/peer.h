@@ -1,12 +1,14 @@
 /* rsec_peer: who is on the other end of a connection. Outlives the connection as long as somebody holds a reference.
  *
- * The fields up to `user` are written by the I/O thread before the peer is handed to another thread and never after
+ * The fields up to `is_gone` are written by the I/O thread before the peer is handed to another thread and never after
  * (the certificate's when the handshake completes, before the first request goes up). `user` belongs to the loop thread.
  */
 #ifndef RSEC_NET_PEER_H
 #define RSEC_NET_PEER_H
 
 #include "crypto/fingerprint.h"
+#include "crypto/secret.h"
+#include "net/link.h"
 #include "wire/status.h"
 
 #include <openssl/ssl.h>
@@ -32,6 +34,12 @@ typedef struct rsec_peer {
     uint8_t radius_version;          /* 0: RADIUS/1.0; the door for RADIUS/1.1 (RFC 9765) */
     atomic_bool is_gone;             /* the connection has ended: replies would be discarded (PKT-13) */
     void *user;                      /* loop thread only */
+    struct rsec_conn *conn;          /* I/O thread only; NULL once the connection has ended */
+    /* Under the engine's upward lock. */
+    rsec_link up_lookup, up_closed;
+    /* Under the engine's downward lock. */
+    rsec_link down_admit;
+    rsec_secret *admitted;           /* counted reference: the outcome on its way to the I/O thread */
 } rsec_peer;
 
 /* A peer with count 1 named from the two ends of a connected socket; NULL when there is no memory. */
