@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "net/event.h"
 
 #include "net/clock.h"
