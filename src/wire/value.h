@@ -9,6 +9,8 @@
 #include "wire/status.h"
 #include "wire/view.h"
 
+#include <stdbool.h>
+
 enum {
     RSEC_IPV4_TEXT = 16,        /* "255.255.255.255" */
     RSEC_IPV6_TEXT = 40,
