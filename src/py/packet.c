@@ -1,0 +1,636 @@
+#include "py/packet.h"
+
+#include <openssl/rand.h>
+#include <string.h>
+#include <structmember.h>
+
+/* --- making one --- */
+
+static rsec_py_packet *alloc_packet(rsec_py_state *state, PyTypeObject *type) {
+    rsec_py_packet *self = (rsec_py_packet *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = state;
+    self->token = Py_NewRef(Py_None);
+    self->request_authenticator = Py_NewRef(Py_None);
+    self->original_code = Py_NewRef(Py_None);
+    self->message_authenticator = Py_NewRef(Py_None);
+    self->raw_packet = Py_NewRef(Py_None);
+    return self;
+}
+
+static int kind_of(uint8_t code) {
+    switch (code) {
+    case RSEC_ACCESS_REQUEST:
+        return RSEC_PY_AUTH;
+    case RSEC_ACCOUNTING_REQUEST:
+    case RSEC_ACCOUNTING_RESPONSE:
+        return RSEC_PY_ACCT;
+    case RSEC_COA_REQUEST:
+    case RSEC_DISCONNECT_REQUEST:
+        return RSEC_PY_COA;
+    case RSEC_STATUS_SERVER:
+        return RSEC_PY_STATUS;
+    default:
+        return RSEC_PY_PACKET;
+    }
+}
+
+/* Takes code, identifier and authenticator from the checked octets `raw`, and the rest from there when it is asked for. */
+static int adopt(rsec_py_packet *self, PyObject *raw) {
+    rsec_view pkt = rsec_py_bytes_view(raw);
+    rsec_packet_facts facts;
+    size_t off;
+    rsec_status status = rsec_packet_scan(pkt, &facts, &off);
+    if (status != RSEC_OK) {
+        char what[64];
+        (void)PyOS_snprintf(what, sizeof what, "octet %zu of %zu", off, pkt.len);
+        (void)rsec_py_fail(self->state, status, what);
+        return -1;
+    }
+    PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(pkt.ptr[1]);
+    if (code == NULL || id == NULL) {
+        Py_XDECREF(code);
+        Py_XDECREF(id);
+        return -1;
+    }
+    Py_XSETREF(self->code, code);
+    Py_XSETREF(self->id, id);
+    Py_CLEAR(self->authenticator);
+    Py_CLEAR(self->store);
+    Py_CLEAR(self->obfuscated);
+    Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 ? Py_True : Py_None));
+    Py_XSETREF(self->raw_packet, Py_NewRef(raw));
+    return 0;
+}
+
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary) {
+    PyTypeObject *type = state->kinds[kind_of((uint8_t)PyBytes_AS_STRING(raw)[0])];
+    if (type == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "pyradsec.packet has not been imported");
+        return NULL;
+    }
+    rsec_py_packet *self = alloc_packet(state, type);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->secret = Py_NewRef(secret);
+    self->dict = Py_XNewRef(dictionary);
+    self->radius_version = PyLong_FromLong(0);
+    if (self->radius_version == NULL || adopt(self, raw) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+/* The module state of the C type that `type` derives from. */
+static rsec_py_state *state_of(PyTypeObject *type) {
+    PyObject *mro = type->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        rsec_py_state *state = PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) ? PyType_GetModuleState(base) : NULL;
+        if (state != NULL && state->packet_base == base) {
+            return state;
+        }
+        PyErr_Clear();
+    }
+    PyErr_SetString(PyExc_TypeError, "not a packet type");
+    return NULL;
+}
+
+static PyObject *packet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)args;
+    (void)kwargs;
+    rsec_py_state *state = state_of(type);
+    rsec_py_packet *self = state != NULL ? alloc_packet(state, type) : NULL;
+    if (self == NULL) {
+        return NULL;
+    }
+    self->code = PyLong_FromLong(0);
+    self->id = PyLong_FromLong(0);
+    self->secret = PyBytes_FromStringAndSize(NULL, 0);
+    self->radius_version = PyLong_FromLong(0);
+    self->authenticator = Py_NewRef(Py_None);
+    self->store = PyDict_New();
+    if (self->code == NULL || self->id == NULL || self->secret == NULL || self->radius_version == NULL ||
+        self->store == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+/* Attribute_Name=value: underscores are hyphens in names. */
+static int add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value) {
+    PyObject *name = PyObject_CallMethod(keyword, "replace", "ss", "_", "-");
+    int rc = name != NULL ? rsec_py_packet_add(self, name, value) : -1;
+    Py_XDECREF(name);
+    return rc;
+}
+
+static int add_keywords(rsec_py_packet *self, PyObject *attributes) {
+    PyObject *keyword, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(attributes, &pos, &keyword, &value)) {
+        if (add_keyword(self, keyword, value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Takes `name` out of the keywords: new reference in *value, or NULL when it is not there. */
+static int take_keyword(PyObject *keywords, const char *name, PyObject **value) {
+    *value = Py_XNewRef(PyDict_GetItemString(keywords, name));
+    return *value != NULL ? PyDict_DelItemString(keywords, name) : 0;
+}
+
+PyDoc_STRVAR(setup_doc,
+             "_setup(code, id, secret, authenticator, radius_version, attributes)\n--\n\n"
+             "What the constructors of pyradsec.packet share: checks secret (bytes) and authenticator (bytes or None),\n"
+             "takes dict, packet, message_authenticator and fd out of `attributes` and adds the others.");
+
+static PyObject *packet_setup(PyObject *op, PyObject *args) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    PyObject *code, *id, *secret, *authenticator, *version, *attributes;
+    PyObject *dictionary = NULL, *raw = NULL, *flag = NULL, *fd = NULL, *done = NULL;
+    if (!PyArg_ParseTuple(args, "OOOOOO!:_setup", &code, &id, &secret, &authenticator, &version, &PyDict_Type,
+                          &attributes)) {
+        return NULL;
+    }
+    if (!PyBytes_Check(secret)) {
+        return PyErr_Format(PyExc_TypeError, "secret: expected bytes, found %.100s", Py_TYPE(secret)->tp_name);
+    }
+    if (authenticator != Py_None && !PyBytes_Check(authenticator)) {
+        return PyErr_Format(PyExc_TypeError, "authenticator: expected bytes or None, found %.100s",
+                            Py_TYPE(authenticator)->tp_name);
+    }
+    Py_XSETREF(self->code, Py_NewRef(code));
+    Py_XSETREF(self->id, Py_NewRef(id));
+    Py_XSETREF(self->secret, Py_NewRef(secret));
+    Py_XSETREF(self->authenticator, Py_NewRef(authenticator));
+    Py_XSETREF(self->radius_version, Py_NewRef(version));
+    if (take_keyword(attributes, "dict", &dictionary) < 0 || take_keyword(attributes, "packet", &raw) < 0 ||
+        take_keyword(attributes, "message_authenticator", &flag) < 0 || take_keyword(attributes, "fd", &fd) < 0) {
+        goto failed;
+    }
+    if (dictionary != NULL) {
+        Py_XSETREF(self->dict, Py_NewRef(dictionary));
+    }
+    if (raw != NULL && raw != Py_None) {
+        if (!PyBytes_Check(raw)) {
+            PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
+            goto failed;
+        }
+        if (adopt(self, raw) < 0) {
+            goto failed;
+        }
+    }
+    if (flag != NULL) {
+        Py_XSETREF(self->message_authenticator, Py_NewRef(flag));
+    }
+    done = add_keywords(self, attributes) == 0 ? Py_NewRef(Py_None) : NULL;
+failed:
+    Py_XDECREF(dictionary);
+    Py_XDECREF(raw);
+    Py_XDECREF(flag);
+    Py_XDECREF(fd);
+    return done;
+}
+
+PyDoc_STRVAR(decode_doc,
+             "decode_packet(packet)\n--\n\n"
+             "Takes code, id, authenticator and attributes from the octets of one whole packet (20 to 4096 octets; RFC 2865\n"
+             "§3). What the packet held before is gone. PacketError when they are not one.");
+
+static PyObject *packet_decode(PyObject *op, PyObject *raw) {
+    if (!PyBytes_Check(raw)) {
+        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
+    }
+    return adopt((rsec_py_packet *)op, raw) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+/* The reply to `self`: same identifier, secret, authenticator and dictionary. */
+static PyObject *make_reply(rsec_py_packet *self, int kind, long code, PyObject *attributes) {
+    rsec_py_packet *reply = alloc_packet(self->state, self->state->kinds[kind]);
+    if (reply == NULL) {
+        return NULL;
+    }
+    reply->code = PyLong_FromLong(code);
+    reply->id = Py_XNewRef(self->id);
+    reply->secret = Py_XNewRef(self->secret);
+    reply->authenticator = rsec_py_packet_authenticator(self);
+    reply->radius_version = Py_XNewRef(self->radius_version);
+    reply->dict = Py_XNewRef(self->dict);
+    reply->store = PyDict_New();
+    Py_XSETREF(reply->original_code, Py_XNewRef(self->code));
+    Py_XSETREF(reply->token, Py_XNewRef(self->token));
+    if (reply->code == NULL || reply->authenticator == NULL || reply->store == NULL) {
+        goto failed;
+    }
+    if (attributes != NULL && PyDict_GET_SIZE(attributes) > 0) {
+        PyObject *raw = NULL, *flag = NULL;
+        int rc = take_keyword(attributes, "packet", &raw);
+        if (rc == 0 && raw != NULL && raw != Py_None) {
+            rc = PyBytes_Check(raw) ? adopt(reply, raw) : (PyErr_SetString(PyExc_TypeError, "packet: expected bytes"), -1);
+        }
+        if (rc == 0) {
+            rc = take_keyword(attributes, "message_authenticator", &flag);
+        }
+        if (rc == 0 && flag != NULL) {
+            Py_XSETREF(reply->message_authenticator, Py_NewRef(flag));
+        }
+        rc = rc == 0 ? add_keywords(reply, attributes) : rc;
+        Py_XDECREF(raw);
+        Py_XDECREF(flag);
+        if (rc < 0) {
+            goto failed;
+        }
+    }
+    return (PyObject *)reply;
+failed:
+    Py_DECREF(reply);
+    return NULL;
+}
+
+PyDoc_STRVAR(create_reply_doc,
+             "create_reply(**attributes)\n--\n\n"
+             "A reply to this packet, with its id, secret, authenticator and dictionary, and the code that says yes:\n"
+             "Access-Accept, Accounting-Response, CoA-ACK, Disconnect-ACK; Access-Accept for Status-Server; 0 for a\n"
+             "plain Packet. `code=` is taken for plain packets and Status-Server only. `packet=` decodes a reply's octets.");
+
+static PyObject *packet_create_reply(PyObject *op, PyObject *args, PyObject *kwargs) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    rsec_py_state *state = self->state;
+    if (PyTuple_GET_SIZE(args) != 0) {
+        PyErr_SetString(PyExc_TypeError, "create_reply takes keywords only");
+        return NULL;
+    }
+    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_AUTH])) {
+        return make_reply(self, RSEC_PY_AUTH, RSEC_ACCESS_ACCEPT, kwargs);
+    }
+    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_ACCT])) {
+        return make_reply(self, RSEC_PY_ACCT, RSEC_ACCOUNTING_RESPONSE, kwargs);
+    }
+    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_COA])) {
+        uint8_t code;
+        if (rsec_py_packet_code_of(self, &code) < 0) {
+            return NULL;
+        }
+        return make_reply(self, RSEC_PY_COA, code == RSEC_DISCONNECT_REQUEST ? RSEC_DISCONNECT_ACK : RSEC_COA_ACK, kwargs);
+    }
+    long code = PyObject_TypeCheck(op, state->kinds[RSEC_PY_STATUS]) ? RSEC_ACCESS_ACCEPT : 0;
+    PyObject *asked = NULL;
+    if (kwargs != NULL && take_keyword(kwargs, "code", &asked) < 0) {
+        return NULL;
+    }
+    if (asked != NULL) {
+        code = PyLong_AsLong(asked);
+        Py_DECREF(asked);
+        if (code == -1 && PyErr_Occurred() != NULL) {
+            return NULL;
+        }
+    }
+    return make_reply(self, RSEC_PY_PACKET, code, kwargs);
+}
+
+/* --- the store --- */
+
+/* Appends `octets` under `key` (a new reference, taken over). */
+static int store_append(PyObject *store, PyObject *key, rsec_view octets) {
+    PyObject *bytes = key != NULL ? rsec_py_bytes(octets) : NULL;
+    PyObject *list = bytes != NULL ? PyDict_GetItemWithError(store, key) : NULL;
+    int rc = -1;
+    if (list != NULL) {
+        rc = PyList_Append(list, bytes);
+    } else if (bytes != NULL && PyErr_Occurred() == NULL && (list = PyList_New(1)) != NULL) {
+        PyList_SET_ITEM(list, 0, Py_NewRef(bytes));
+        rc = PyDict_SetItem(store, key, list);
+        Py_DECREF(list);
+    }
+    Py_XDECREF(bytes);
+    Py_XDECREF(key);
+    return rc;
+}
+
+int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, unsigned *type_len, unsigned *len_len) {
+    *type_len = *len_len = 1;
+    PyObject *formats = PyObject_GetAttr(self->dict, self->state->name_vendor_formats);
+    if (formats == NULL) {
+        PyErr_Clear(); /* a dictionary of some other make: the RFC's own format */
+        return 0;
+    }
+    PyObject *id = NULL, *format = NULL;
+    int rc = 0;
+    if (PyDict_Check(formats) && PyDict_GET_SIZE(formats) > 0) {
+        id = PyLong_FromUnsignedLong(vendor);
+        format = id != NULL ? PyDict_GetItemWithError(formats, id) : NULL;
+        rc = PyErr_Occurred() != NULL ? -1 : 0;
+    }
+    if (format != NULL && PyTuple_Check(format) && PyTuple_GET_SIZE(format) >= 2) {
+        *type_len = (unsigned)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(format, 0));
+        *len_len = (unsigned)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(format, 1));
+        if (PyErr_Occurred() != NULL) {
+            rc = -1;
+        }
+    }
+    Py_XDECREF(id);
+    Py_DECREF(formats);
+    return rc;
+}
+
+/* A number of 0, 1, 2 or 4 octets. */
+static uint32_t read_number(const uint8_t *ptr, unsigned len) {
+    return len == 4 ? rsec_get_u32(ptr) : len == 2 ? rsec_get_u16(ptr) : len == 1 ? *ptr : 0;
+}
+
+/* Whether `data` is made of whole vendor attributes of the given widths; appends them to `store` when that is not NULL. */
+static int split_vendor(PyObject *store, uint32_t vendor, rsec_view data, unsigned type_len, unsigned len_len) {
+    size_t off = 0, head = type_len + len_len;
+    while (off < data.len) {
+        if (data.len - off < head) {
+            return 0;
+        }
+        uint32_t type = read_number(data.ptr + off, type_len);
+        size_t len = len_len > 0 ? read_number(data.ptr + off + type_len, len_len) : data.len - off;
+        if (len < head || len > data.len - off) {
+            return 0;
+        }
+        if (store != NULL && store_append(store, Py_BuildValue("(kk)", (unsigned long)vendor, (unsigned long)type),
+                                          rsec_view_of(data.ptr + off + head, len - head)) < 0) {
+            return -1;
+        }
+        off += len;
+    }
+    return data.len > 0;
+}
+
+/* A Vendor-Specific attribute into its parts, or whole under 26 when it does not divide exactly (RFC 2865 §5.26). */
+static int store_vendor(rsec_py_packet *self, PyObject *store, rsec_view value) {
+    int is_split = 0;
+    if (value.len >= 4 && self->dict != NULL && self->dict != Py_None) {
+        uint32_t vendor = rsec_get_u32(value.ptr);
+        rsec_view data = rsec_view_part(value, 4, value.len - 4);
+        unsigned type_len, len_len;
+        if (rsec_py_vendor_format(self, vendor, &type_len, &len_len) < 0) {
+            return -1;
+        }
+        is_split = split_vendor(NULL, vendor, data, type_len, len_len);
+        if (is_split == 1 && split_vendor(store, vendor, data, type_len, len_len) < 0) {
+            return -1;
+        }
+    }
+    return is_split == 1 ? 0 : store_append(store, PyLong_FromLong(RSEC_ATTR_VENDOR_SPECIFIC), value);
+}
+
+/* The values of an attribute that is one value over several attributes become one. */
+static int join_concat(rsec_py_packet *self, PyObject *store) {
+    PyObject *index = self->dict != NULL && self->dict != Py_None
+                          ? PyObject_GetAttr(self->dict, self->state->name_attrindex)
+                          : NULL;
+    PyObject *backward = index != NULL ? PyObject_GetAttr(index, self->state->name_backward) : NULL;
+    Py_XDECREF(index);
+    if (backward == NULL || !PyDict_Check(backward)) {
+        PyErr_Clear(); /* no dictionary, or not one of ours: nothing is known to be joined */
+        Py_XDECREF(backward);
+        return 0;
+    }
+    PyObject *key, *list;
+    Py_ssize_t pos = 0;
+    int rc = 0;
+    while (rc == 0 && PyDict_Next(store, &pos, &key, &list)) {
+        if (PyList_GET_SIZE(list) < 2) {
+            continue;
+        }
+        PyObject *name = PyDict_GetItemWithError(backward, key), *found_key;
+        rsec_py_attribute *attribute;
+        if (name == NULL) {
+            rc = PyErr_Occurred() != NULL ? -1 : 0;
+            continue;
+        }
+        int found = rsec_py_attribute_find(self->state, self->dict, name, &attribute, &found_key);
+        Py_XDECREF(found_key);
+        rc = found < 0 ? -1 : 0;
+        if (found == 1 && attribute->concat) {
+            PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
+            PyObject *joined = empty != NULL ? PyObject_CallMethod(empty, "join", "O", list) : NULL;
+            Py_XDECREF(empty);
+            rc = joined != NULL ? PyList_SetSlice(list, 1, PyList_GET_SIZE(list), NULL) : -1;
+            rc = rc == 0 ? PyList_SetItem(list, 0, Py_NewRef(joined)) : rc;
+            Py_XDECREF(joined);
+        }
+    }
+    Py_DECREF(backward);
+    return rc;
+}
+
+int rsec_py_packet_materialise(rsec_py_packet *self) {
+    if (self->store != NULL) {
+        return 0;
+    }
+    PyObject *store = PyDict_New();
+    if (store == NULL) {
+        return -1;
+    }
+    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(self->raw_packet)));
+    rsec_attr attr;
+    int rc = 0;
+    while (rc == 0 && rsec_attr_next(&walk, &attr) == RSEC_OK) {
+        rc = attr.type == RSEC_ATTR_VENDOR_SPECIFIC ? store_vendor(self, store, attr.value)
+                                                    : store_append(store, PyLong_FromLong(attr.type), attr.value);
+    }
+    if (rc == 0) {
+        rc = join_concat(self, store);
+    }
+    if (rc < 0) {
+        Py_DECREF(store);
+        return -1;
+    }
+    self->store = store;
+    return 0;
+}
+
+/* --- attributes of the object --- */
+
+PyObject *rsec_py_packet_authenticator(rsec_py_packet *self) {
+    if (self->authenticator == NULL) {
+        self->authenticator = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw_packet) + 4, RSEC_AUTHENTICATOR_LEN);
+    }
+    return Py_XNewRef(self->authenticator);
+}
+
+static PyObject *get_authenticator(PyObject *op, void *closure) {
+    (void)closure;
+    return rsec_py_packet_authenticator((rsec_py_packet *)op);
+}
+
+static int set_authenticator(PyObject *op, PyObject *value, void *closure) {
+    (void)closure;
+    Py_XSETREF(((rsec_py_packet *)op)->authenticator, Py_NewRef(value != NULL ? value : Py_None));
+    return 0;
+}
+
+int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code) {
+    long value = self->code != NULL ? PyLong_AsLong(self->code) : -1;
+    if (PyErr_Occurred() != NULL) {
+        return -1;
+    }
+    if (value < 0 || value > 255) {
+        PyErr_Format(PyExc_ValueError, "code: expected 0 to 255, found %ld", value);
+        return -1;
+    }
+    *code = (uint8_t)value;
+    return 0;
+}
+
+int rsec_py_packet_keys(rsec_py_packet *self, rsec_view *secret, rsec_view *authenticator) {
+    PyObject *octets = rsec_py_packet_authenticator(self);
+    if (octets == Py_None) {
+        uint8_t random[RSEC_AUTHENTICATOR_LEN];
+        Py_DECREF(octets);
+        if (RAND_bytes(random, sizeof random) != 1) {
+            PyErr_SetString(PyExc_RuntimeError, "no random octets for the authenticator");
+            return -1;
+        }
+        octets = PyBytes_FromStringAndSize((char *)random, sizeof random);
+        Py_XSETREF(self->authenticator, Py_XNewRef(octets));
+    }
+    if (octets == NULL) {
+        return -1;
+    }
+    Py_DECREF(octets); /* the packet keeps it */
+    if (!PyBytes_Check(octets) || self->secret == NULL || !PyBytes_Check(self->secret)) {
+        PyErr_SetString(PyExc_TypeError, "secret and authenticator have to be bytes");
+        return -1;
+    }
+    *authenticator = rsec_py_bytes_view(octets);
+    *secret = rsec_py_bytes_view(self->secret);
+    return 0;
+}
+
+static int packet_traverse(PyObject *op, visitproc visit, void *arg) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->code);
+    Py_VISIT(self->id);
+    Py_VISIT(self->secret);
+    Py_VISIT(self->authenticator);
+    Py_VISIT(self->radius_version);
+    Py_VISIT(self->token);
+    Py_VISIT(self->request_authenticator);
+    Py_VISIT(self->original_code);
+    Py_VISIT(self->message_authenticator);
+    Py_VISIT(self->raw_packet);
+    Py_VISIT(self->dict);
+    Py_VISIT(self->store);
+    Py_VISIT(self->obfuscated);
+    return 0;
+}
+
+static int packet_clear(PyObject *op) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    Py_CLEAR(self->code);
+    Py_CLEAR(self->id);
+    Py_CLEAR(self->secret);
+    Py_CLEAR(self->authenticator);
+    Py_CLEAR(self->radius_version);
+    Py_CLEAR(self->token);
+    Py_CLEAR(self->request_authenticator);
+    Py_CLEAR(self->original_code);
+    Py_CLEAR(self->message_authenticator);
+    Py_CLEAR(self->raw_packet);
+    Py_CLEAR(self->dict);
+    Py_CLEAR(self->store);
+    Py_CLEAR(self->obfuscated);
+    return 0;
+}
+
+static void packet_dealloc(PyObject *op) {
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    (void)packet_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef packet_members[] = {
+    {"code", T_OBJECT, offsetof(rsec_py_packet, code), 0, "Packet code (RFC 2865 §4)."},
+    {"id", T_OBJECT, offsetof(rsec_py_packet, id), 0, "Identifier, 0 to 255."},
+    {"secret", T_OBJECT, offsetof(rsec_py_packet, secret), 0, "Shared secret, bytes."},
+    {"radius_version", T_OBJECT, offsetof(rsec_py_packet, radius_version), 0, "RadiusVersion."},
+    {"token", T_OBJECT, offsetof(rsec_py_packet, token), 0, "4 octets of RADIUS/1.1, or None."},
+    {"request_authenticator", T_OBJECT, offsetof(rsec_py_packet, request_authenticator), 0,
+     "On a reply: the authenticator of its request, for salted attributes."},
+    {"original_code", T_OBJECT, offsetof(rsec_py_packet, original_code), 0, "On a reply: the code of its request."},
+    {"message_authenticator", T_OBJECT, offsetof(rsec_py_packet, message_authenticator), 0,
+     "True: signed with a Message-Authenticator when serialised."},
+    {"raw_packet", T_OBJECT, offsetof(rsec_py_packet, raw_packet), 0, "The octets received, or None."},
+    {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},
+    {"_obfuscated", T_OBJECT, offsetof(rsec_py_packet, obfuscated), 0, "What set_obfuscated was given."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef packet_getset[] = {
+    {"authenticator", get_authenticator, set_authenticator,
+     "Request Authenticator, bytes or None; on a reply, that of its request.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef packet_own_methods[] = {
+    {"_setup", packet_setup, METH_VARARGS, setup_doc},
+    {"decode_packet", packet_decode, METH_O, decode_doc},
+    {"create_reply", (PyCFunction)(void (*)(void))packet_create_reply, METH_VARARGS | METH_KEYWORDS, create_reply_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(packet_doc, "What the packet classes of pyradsec.packet share: attributes, encoding, decoding, signing.");
+
+static PyType_Slot packet_slots[] = {
+    {Py_tp_doc, (void *)packet_doc},
+    {Py_tp_new, packet_new},
+    {Py_tp_dealloc, packet_dealloc},
+    {Py_tp_traverse, packet_traverse},
+    {Py_tp_clear, packet_clear},
+    {Py_tp_members, packet_members},
+    {Py_tp_getset, packet_getset},
+    {Py_tp_methods, packet_own_methods},
+    {Py_tp_iter, rsec_py_packet_iter},
+    {Py_tp_richcompare, rsec_py_packet_richcompare},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_mp_length, rsec_py_packet_length},
+    {Py_mp_subscript, rsec_py_packet_subscript},
+    {Py_mp_ass_subscript, rsec_py_packet_ass_subscript},
+    {Py_sq_contains, rsec_py_packet_contains},
+    {0, NULL},
+};
+
+static PyType_Spec packet_spec = {
+    .name = "pyradsec._core.PacketBase",
+    .basicsize = sizeof(rsec_py_packet),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_MAPPING,
+    .slots = packet_slots,
+};
+
+/* Adds `methods` to the type: its methods are written in three files, one per noun. */
+static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
+    for (; methods->ml_name != NULL; methods++) {
+        PyObject *descr = PyDescr_NewMethod(type, methods);
+        int rc = descr != NULL ? PyObject_SetAttrString((PyObject *)type, methods->ml_name, descr) : -1;
+        Py_XDECREF(descr);
+        if (rc < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
+    state->packet_base = (PyTypeObject *)PyType_FromModuleAndSpec(module, &packet_spec, NULL);
+    if (state->packet_base == NULL || add_methods(state->packet_base, rsec_py_packet_map_methods) < 0 ||
+        add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->packet_base);
+}

@@ -1,0 +1,74 @@
+/* PacketBase: a RADIUS packet as a Python object (contract of pyradsec.packet).
+ *
+ * A received packet keeps its octets and decodes nothing: a name is looked up in the dictionary and searched for in the
+ * octets. Only when raw keys, iteration or a change ask for it is `store` made, a dict of key -> list of bytes in order of
+ * first insertion, which is the truth from then on. A packet that is being built has a store from the start.
+ *
+ * Elements of a list in the store are bytes as they go out, with one exception: a str under an `encrypt=1` attribute is
+ * clear text, hidden when the packet is serialised.
+ *
+ * All functions need the GIL. Those that return int give -1 and set an exception on failure.
+ */
+#ifndef RSEC_PY_PACKET_H
+#define RSEC_PY_PACKET_H
+
+#include "py/attribute.h"
+#include "wire/packet.h"
+#include "wire/writer.h"
+
+typedef struct {
+    PyObject_HEAD
+    rsec_py_state *state; /* borrowed: the type keeps the module alive */
+    PyObject *code, *id, *secret;
+    PyObject *authenticator;         /* NULL: in the octets received, made into bytes when asked for */
+    PyObject *radius_version, *token, *request_authenticator, *original_code, *message_authenticator;
+    PyObject *raw_packet;            /* bytes as received, or None */
+    PyObject *dict;                  /* the Dictionary; NULL: no such attribute */
+    PyObject *store;                 /* dict; NULL: still to be made from raw_packet */
+    PyObject *obfuscated;            /* list of (name, value) from set_obfuscated; NULL: none */
+} rsec_py_packet;
+
+/* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket
+ * 40 and 43, Packet otherwise. `secret` is bytes. `dictionary` NULL: the packet has no attribute dict. New reference. */
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary);
+
+/* Whether `op` is a packet. */
+static inline int rsec_py_packet_is(rsec_py_state *state, PyObject *op) {
+    return PyObject_TypeCheck(op, state->packet_base);
+}
+
+/* Makes the store if there is none yet. */
+int rsec_py_packet_materialise(rsec_py_packet *self);
+
+/* Appends the attributes in order to `writer`, hidden ones hidden with the packet's secret and authenticator, and notes the
+ * place of a Message-Authenticator there. What does not fit is a PacketError. */
+int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer);
+
+/* Whether attribute `type` of the top level is there: 1, 0. */
+int rsec_py_packet_has(rsec_py_packet *self, uint8_t type);
+
+/* The widths of a vendor's type and length fields in octets, from the dictionary; 1 and 1 when it says nothing. */
+int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, unsigned *type_len, unsigned *len_len);
+
+/* The code as a number of 0..255. ValueError, TypeError. */
+int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code);
+
+/* The authenticator as bytes, or None. New reference. */
+PyObject *rsec_py_packet_authenticator(rsec_py_packet *self);
+
+/* --- packet_map.c, packet_wire.c: what makes up the type --- */
+extern PyMethodDef rsec_py_packet_map_methods[];
+extern PyMethodDef rsec_py_packet_wire_methods[];
+Py_ssize_t rsec_py_packet_length(PyObject *op);
+PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key);
+int rsec_py_packet_ass_subscript(PyObject *op, PyObject *key, PyObject *value);
+int rsec_py_packet_contains(PyObject *op, PyObject *key);
+PyObject *rsec_py_packet_iter(PyObject *op);
+PyObject *rsec_py_packet_richcompare(PyObject *op, PyObject *other, int how);
+/* add_attribute(name, value). */
+int rsec_py_packet_add(rsec_py_packet *self, PyObject *name, PyObject *value);
+/* The secret and the authenticator as views of bytes objects that the packet holds; TypeError when they are none. A missing
+ * authenticator is made (16 random octets). */
+int rsec_py_packet_keys(rsec_py_packet *self, rsec_view *secret, rsec_view *authenticator);
+
+#endif

@@ -1,0 +1,70 @@
+/* What the module knows: one of these per interpreter, no global state. All of it is read and written with the GIL held.
+ */
+#ifndef RSEC_PY_STATE_H
+#define RSEC_PY_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "crypto/digest.h"
+#include "wire/status.h"
+#include "wire/view.h"
+
+/* Names that are looked up per packet, interned once. */
+#define RSEC_NAMES(X)                                                                                                  \
+    X(attributes)                                                                                                      \
+    X(attrindex)                                                                                                       \
+    X(forward)                                                                                                         \
+    X(backward)                                                                                                        \
+    X(vendor_formats)                                                                                                  \
+    X(vendors)                                                                                                         \
+    X(hosts)                                                                                                           \
+    X(secret)                                                                                                          \
+    X(dict)                                                                                                            \
+    X(reply_packet)                                                                                                    \
+    X(handle_access_request)                                                                                           \
+    X(handle_accounting)                                                                                               \
+    X(handle_coa)                                                                                                      \
+    X(handle_disconnect)                                                                                               \
+    X(packet_received)                                                                                                 \
+    X(done)                                                                                                            \
+    X(result)                                                                                                          \
+    X(add_done_callback)                                                                                               \
+    X(call_soon)                                                                                                       \
+    X(create_task)                                                                                                     \
+    X(get_task_factory)                                                                                                \
+    X(cancel)
+
+enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, RSEC_PY_KINDS };
+
+typedef struct rsec_py_state {
+    rsec_md *md;
+    rsec_digest *digest;              /* with the GIL held */
+    PyTypeObject *packet_base;        /* PacketBase: what the classes of pyradsec.packet derive from */
+    PyTypeObject *attribute_type;     /* Attribute */
+    PyTypeObject *engine_type;        /* Engine */
+    PyTypeObject *flight_type;        /* a running handler */
+    PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
+    PyObject *packet_error;           /* pyradsec.exceptions.PacketError */
+#define RSEC_NAME_FIELD(name) PyObject *name_##name;
+    RSEC_NAMES(RSEC_NAME_FIELD)
+#undef RSEC_NAME_FIELD
+} rsec_py_state;
+
+/* Sets PacketError with `what` ("Access-Request id 3") and the words of `status`; returns NULL. */
+PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *what);
+
+/* A view of a bytes object's octets; valid while it lives. */
+static inline rsec_view rsec_py_bytes_view(PyObject *bytes) {
+    return rsec_view_of(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+}
+
+static inline PyObject *rsec_py_bytes(rsec_view octets) {
+    return PyBytes_FromStringAndSize((const char *)octets.ptr, (Py_ssize_t)octets.len);
+}
+
+int rsec_py_attribute_register(PyObject *module, rsec_py_state *state);
+int rsec_py_packet_register(PyObject *module, rsec_py_state *state);
+int rsec_py_engine_register(PyObject *module, rsec_py_state *state);
+
+#endif
