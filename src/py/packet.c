@@ -59,7 +59,6 @@ static int adopt(rsec_py_packet *self, PyObject *raw) {
     Py_XSETREF(self->id, id);
     Py_CLEAR(self->authenticator);
     Py_CLEAR(self->store);
-    Py_CLEAR(self->obfuscated);
     Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 ? Py_True : Py_None));
     Py_XSETREF(self->raw_packet, Py_NewRef(raw));
     return 0;
@@ -525,7 +524,6 @@ static int packet_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(self->raw_packet);
     Py_VISIT(self->dict);
     Py_VISIT(self->store);
-    Py_VISIT(self->obfuscated);
     return 0;
 }
 
@@ -543,7 +541,6 @@ static int packet_clear(PyObject *op) {
     Py_CLEAR(self->raw_packet);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->store);
-    Py_CLEAR(self->obfuscated);
     return 0;
 }
 
@@ -568,7 +565,6 @@ static PyMemberDef packet_members[] = {
      "True: signed with a Message-Authenticator when serialised."},
     {"raw_packet", T_OBJECT, offsetof(rsec_py_packet, raw_packet), 0, "The octets received, or None."},
     {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},
-    {"_obfuscated", T_OBJECT, offsetof(rsec_py_packet, obfuscated), 0, "What set_obfuscated was given."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -632,5 +628,6 @@ int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
         add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, state->packet_base);
+    state->reply_packet = PyObject_GetAttr((PyObject *)state->packet_base, state->name_reply_packet);
+    return state->reply_packet != NULL ? PyModule_AddType(module, state->packet_base) : -1;
 }

@@ -25,7 +25,6 @@ typedef struct {
     PyObject *raw_packet;            /* bytes as received, or None */
     PyObject *dict;                  /* the Dictionary; NULL: no such attribute */
     PyObject *store;                 /* dict; NULL: still to be made from raw_packet */
-    PyObject *obfuscated;            /* list of (name, value) from set_obfuscated; NULL: none */
 } rsec_py_packet;
 
 /* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket

@@ -515,7 +515,6 @@ static PyObject *packet_clear_all(PyObject *op, PyObject *unused) {
         return NULL;
     }
     Py_XSETREF(self->store, store);
-    Py_CLEAR(self->obfuscated);
     Py_RETURN_NONE;
 }
 

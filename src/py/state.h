@@ -26,14 +26,19 @@
     X(handle_accounting)                                                                                               \
     X(handle_coa)                                                                                                      \
     X(handle_disconnect)                                                                                               \
-    X(packet_received)                                                                                                 \
+    X(_packet_received)                                                                                                \
     X(done)                                                                                                            \
     X(result)                                                                                                          \
     X(add_done_callback)                                                                                               \
     X(call_soon)                                                                                                       \
     X(create_task)                                                                                                     \
     X(get_task_factory)                                                                                                \
-    X(cancel)
+    X(cancel)                                                                                                          \
+    X(_resolve)                                                                                                        \
+    X(_on_event)                                                                                                       \
+    X(_on_failure)                                                                                                     \
+    X(_on_stopped)                                                                                                     \
+    X(_flush)
 
 enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, RSEC_PY_KINDS };
 
@@ -46,6 +51,7 @@ typedef struct rsec_py_state {
     PyTypeObject *flight_type;        /* a running handler */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
     PyObject *packet_error;           /* pyradsec.exceptions.PacketError */
+    PyObject *reply_packet;           /* PacketBase.reply_packet: what tells an overridden one */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;
     RSEC_NAMES(RSEC_NAME_FIELD)
 #undef RSEC_NAME_FIELD

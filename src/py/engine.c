@@ -1,0 +1,634 @@
+#include "py/engine.h"
+
+#include "net/clock.h"
+#include "py/tls.h"
+
+#include <openssl/crypto.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- requests on their way back --- */
+
+void rsec_py_engine_flush(rsec_py_engine *self) {
+    size_t num = self->done_num;
+    self->done_num = 0;
+    if (num > 0 && self->engine != NULL) {
+        rsec_engine_complete(self->engine, self->done, num);
+        return;
+    }
+    for (size_t i = 0; i < num; i++) {
+        rsec_request_free(self->done[i]); /* the engine is gone: nobody waits for them */
+    }
+}
+
+void rsec_py_engine_give_back(rsec_py_engine *self, rsec_request *req) {
+    if (self->done_num == RSEC_PY_BATCH) {
+        rsec_py_engine_flush(self);
+    }
+    self->done[self->done_num++] = req;
+}
+
+/* --- hosts --- */
+
+static rsec_py_host *host_of(rsec_py_engine *self, rsec_peer *peer) {
+    rsec_py_host *host = peer->user;
+    if (host != NULL) {
+        return host;
+    }
+    host = calloc(1, sizeof *host);
+    PyObject *address = host != NULL ? PyUnicode_FromString(peer->address) : NULL;
+    if (address == NULL) {
+        free(host);
+        return NULL;
+    }
+    PyUnicode_InternInPlace(&address);
+    host->address = address;
+    host->peer = rsec_peer_ref(peer);
+    host->next = self->hosts;
+    if (self->hosts != NULL) {
+        self->hosts->prev = host;
+    }
+    self->hosts = host;
+    peer->user = host;
+    return host;
+}
+
+static void free_host(rsec_py_engine *self, rsec_py_host *host) {
+    if (host->prev != NULL) {
+        host->prev->next = host->next;
+    } else {
+        self->hosts = host->next;
+    }
+    if (host->next != NULL) {
+        host->next->prev = host->prev;
+    }
+    host->peer->user = NULL;
+    rsec_peer_unref(host->peer);
+    Py_XDECREF(host->address);
+    Py_XDECREF(host->host);
+    Py_XDECREF(host->secret);
+    free(host);
+}
+
+/* The host that `hosts` names for the peer: new reference; NULL when there is none (failures are logged by Python). The exact
+ * address in a plain dict is found here, everything else by the server's _resolve(). */
+static PyObject *resolve(rsec_py_engine *self, const rsec_py_host *host) {
+    PyObject *hosts = PyObject_GetAttr(self->server, self->state->name_hosts);
+    PyObject *found = NULL;
+    if (hosts != NULL && PyDict_CheckExact(hosts)) {
+        found = Py_XNewRef(PyDict_GetItemWithError(hosts, host->address));
+    }
+    if (found == NULL && PyErr_Occurred() == NULL) {
+        found = PyObject_CallMethodOneArg(self->server, self->state->name__resolve, host->address);
+    }
+    Py_XDECREF(hosts);
+    if (found == Py_None) {
+        Py_CLEAR(found);
+    }
+    if (PyErr_Occurred() != NULL) {
+        PyErr_WriteUnraisable(self->server); /* a mapping's own failure is caught and logged by _resolve */
+    }
+    return found;
+}
+
+/* Looks the peer's host up. 1: its secret in host->secret, *is_changed says whether it is another one; 0: not a client. */
+static int look_up(rsec_py_engine *self, rsec_py_host *host, bool *is_changed) {
+    PyObject *found = resolve(self, host);
+    PyObject *secret = found != NULL ? PyObject_GetAttr(found, self->state->name_secret) : NULL;
+    host->batch = self->batch;
+    *is_changed = true;
+    if (secret == NULL || !PyBytes_Check(secret)) {
+        if (found != NULL) {
+            PyErr_Clear();
+            PyObject *done = PyObject_CallMethod(self->server, "_on_bad_host", "O", host->address);
+            if (done == NULL) {
+                PyErr_WriteUnraisable(self->server);
+            }
+            Py_XDECREF(done);
+        }
+        Py_XDECREF(found);
+        Py_XDECREF(secret);
+        Py_CLEAR(host->host);
+        Py_CLEAR(host->secret);
+        return 0;
+    }
+    if (host->secret != NULL) {
+        *is_changed = secret != host->secret &&
+                      (PyBytes_GET_SIZE(secret) != PyBytes_GET_SIZE(host->secret) ||
+                       CRYPTO_memcmp(PyBytes_AS_STRING(secret), PyBytes_AS_STRING(host->secret),
+                                     (size_t)PyBytes_GET_SIZE(secret)) != 0);
+    }
+    Py_XSETREF(host->host, found);
+    Py_XSETREF(host->secret, secret);
+    return 1;
+}
+
+static void admit(rsec_py_engine *self, rsec_peer *peer, PyObject *secret_bytes) {
+    rsec_secret *secret = secret_bytes != NULL ? rsec_secret_new(rsec_py_bytes_view(secret_bytes)) : NULL;
+    rsec_engine_admit(self->engine, peer, secret); /* without memory the peer is refused */
+    rsec_secret_unref(secret);
+}
+
+static void on_lookup(rsec_py_engine *self, rsec_peer *peer) {
+    bool is_changed;
+    rsec_py_host *host = atomic_load(&peer->is_gone) ? NULL : host_of(self, peer);
+    bool is_known = host != NULL && look_up(self, host, &is_changed) == 1;
+    admit(self, peer, is_known ? host->secret : NULL);
+    rsec_peer_unref(peer);
+}
+
+static void on_closed(rsec_py_engine *self, rsec_peer *peer) {
+    if (peer->user != NULL) {
+        free_host(self, peer->user);
+    }
+    rsec_peer_unref(peer);
+}
+
+/* --- requests --- */
+
+/* The secret a request was verified with, as bytes: the host's own object when it still is the same. New reference. */
+static PyObject *secret_of(const rsec_request *req, const rsec_py_host *host) {
+    if (host != NULL && host->secret != NULL &&
+        (req->secret == NULL || rsec_secret_is_equal(req->secret, rsec_py_bytes_view(host->secret)))) {
+        return Py_NewRef(host->secret);
+    }
+    return req->secret != NULL ? rsec_py_bytes(rsec_secret_octets(req->secret)) : PyBytes_FromStringAndSize(NULL, 0);
+}
+
+static int on_request(rsec_py_engine *self, rsec_request *req) {
+    rsec_peer *peer = req->peer;
+    bool is_gone = atomic_load_explicit(&peer->is_gone, memory_order_acquire);
+    if (is_gone && req->octets[0] == RSEC_ACCESS_REQUEST && !req->is_raw) {
+        rsec_py_engine_give_back(self, req); /* nobody would read the answer; accounting still runs */
+        return 0;
+    }
+    rsec_py_host *host = is_gone ? peer->user : host_of(self, peer);
+    if (host != NULL && !is_gone && !req->is_raw && host->batch != self->batch) {
+        bool is_changed;
+        int is_known = look_up(self, host, &is_changed);
+        if (is_known == 0 || is_changed) {
+            admit(self, peer, is_known ? host->secret : NULL); /* from the next packet on */
+        }
+    }
+    PyObject *secret = secret_of(req, host);
+    PyObject *address = host != NULL ? Py_NewRef(host->address) : PyUnicode_FromString(peer->address);
+    int rc = 0;
+    if (secret != NULL && address != NULL) {
+        rc = rsec_py_flight_run(self, req, secret, address);
+    } else {
+        PyErr_WriteUnraisable(self->server);
+        rsec_py_engine_give_back(self, req);
+    }
+    Py_XDECREF(secret);
+    Py_XDECREF(address);
+    return rc;
+}
+
+static void on_event(rsec_py_engine *self, rsec_event *event) {
+    PyObject *done = PyObject_CallMethod(self->server, "_on_event", "sissisI", rsec_event_name(event->reason),
+                                         (int)event->level, rsec_event_sentence(event->reason), event->address,
+                                         (int)event->port, event->text, (unsigned)event->held_back);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(self->server);
+    }
+    Py_XDECREF(done);
+    rsec_engine_free_event(event);
+}
+
+static void on_stopped(rsec_py_engine *self) {
+    self->is_stopped = 1;
+    PyObject *done = PyObject_CallMethodNoArgs(self->server, self->state->name__on_stopped);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(self->server);
+    }
+    Py_XDECREF(done);
+}
+
+PyDoc_STRVAR(dispatch_doc,
+             "dispatch()\n--\n\n"
+             "The event loop's reader callback for fileno(): takes a batch of what the engine has to say and runs its handlers.\n"
+             "At most 256 items a call, so that the loop's other callbacks get their turn.");
+
+static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    rsec_up items[RSEC_PY_BATCH];
+    (void)unused;
+    if (self->engine == NULL) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(self);
+    self->batch++;
+    size_t num = rsec_engine_take(self->engine, items, RSEC_PY_BATCH);
+    int rc = 0;
+    for (size_t i = 0; i < num; i++) {
+        if (self->engine == NULL || rc < 0) {
+            /* Closed, or interrupted, in the middle of a batch: what is left is given up in good order. */
+            if (items[i].kind == RSEC_UP_REQUEST) {
+                rsec_py_engine_give_back(self, items[i].req);
+            }
+            if (items[i].kind == RSEC_UP_CLOSED && items[i].peer->user != NULL) {
+                free_host(self, items[i].peer->user);
+            }
+            rsec_peer_unref(items[i].peer);
+            rsec_engine_free_event(items[i].event);
+            continue;
+        }
+        switch (items[i].kind) {
+        case RSEC_UP_REQUEST:
+            rc = on_request(self, items[i].req);
+            break;
+        case RSEC_UP_LOOKUP:
+            on_lookup(self, items[i].peer);
+            break;
+        case RSEC_UP_CLOSED:
+            on_closed(self, items[i].peer);
+            break;
+        case RSEC_UP_EVENT:
+            on_event(self, items[i].event);
+            break;
+        case RSEC_UP_STOPPED:
+            on_stopped(self);
+            break;
+        }
+    }
+    rsec_py_engine_flush(self);
+    Py_DECREF(self);
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *engine_flush(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ((rsec_py_engine *)op)->is_flush_due = 0;
+    rsec_py_engine_flush((rsec_py_engine *)op);
+    Py_RETURN_NONE;
+}
+
+/* --- settings --- */
+
+/* Reads attribute `name` of `settings` as a number; None is `none`. */
+static int read_number(PyObject *settings, const char *name, double none, double *value) {
+    PyObject *found = PyObject_GetAttrString(settings, name);
+    if (found == NULL) {
+        return -1;
+    }
+    *value = found == Py_None ? none : PyFloat_AsDouble(found);
+    Py_DECREF(found);
+    return PyErr_Occurred() != NULL ? -1 : 0;
+}
+
+static int read_count(PyObject *settings, const char *name, size_t *value) {
+    double number;
+    if (read_number(settings, name, 0, &number) < 0) {
+        return -1;
+    }
+    *value = (size_t)number;
+    return 0;
+}
+
+static int read_seconds(PyObject *settings, const char *name, int64_t *ns) {
+    double seconds;
+    if (read_number(settings, name, -1, &seconds) < 0) {
+        return -1;
+    }
+    *ns = seconds < 0 ? RSEC_NO_TIMEOUT : (int64_t)(seconds * (double)RSEC_NS_PER_S);
+    return 0;
+}
+
+static int read_settings(PyObject *from, rsec_settings *to) {
+    size_t packets;
+    if (read_seconds(from, "handshake_timeout", &to->handshake_timeout_ns) < 0 ||
+        read_seconds(from, "connection_read_timeout", &to->idle_timeout_ns) < 0 ||
+        read_seconds(from, "packet_timeout", &to->packet_timeout_ns) < 0 ||
+        read_seconds(from, "write_timeout", &to->write_timeout_ns) < 0 ||
+        read_count(from, "max_handshakes", &to->max_handshakes) < 0 ||
+        read_count(from, "max_connections", &to->max_connections) < 0 ||
+        read_count(from, "max_connections_per_peer", &to->max_connections_per_peer) < 0 ||
+        read_number(from, "max_new_connections_per_s", 0, &to->max_new_connections_per_s) < 0 ||
+        read_count(from, "max_in_flight", &to->max_in_flight) < 0 ||
+        read_count(from, "max_in_flight_total", &to->max_in_flight_total) < 0 ||
+        read_count(from, "max_output", &to->max_output) < 0 ||
+        read_count(from, "max_packets_per_connection", &packets) < 0) {
+        return -1;
+    }
+    to->max_in_flight = to->max_in_flight == 0 ? SIZE_MAX : to->max_in_flight;
+    to->max_in_flight_total = to->max_in_flight_total == 0 ? SIZE_MAX : to->max_in_flight_total;
+    to->max_output = to->max_output == 0 ? SIZE_MAX : to->max_output;
+    to->max_packets_per_connection = packets;
+    return 0;
+}
+
+static int read_flag(PyObject *policy, const char *name, bool *flag) {
+    PyObject *found = PyDict_GetItemString(policy, name);
+    int is_true = found != NULL ? PyObject_IsTrue(found) : -1;
+    if (found == NULL) {
+        PyErr_Format(PyExc_KeyError, "policy: %s is missing", name);
+    }
+    *flag = is_true == 1;
+    return is_true < 0 ? -1 : 0;
+}
+
+static int read_policy(PyObject *from, rsec_policy *to) {
+    return read_flag(from, "verify", &to->verify.check_request_auth) < 0 ||
+                   read_flag(from, "require", &to->verify.require_message_auth) < 0 ||
+                   read_flag(from, "require_access", &to->verify.require_message_auth_access) < 0 ||
+                   read_flag(from, "require_eap", &to->verify.require_eap_message_auth) < 0 ||
+                   read_flag(from, "raw", &to->raw) < 0 || read_flag(from, "coa_to_python", &to->coa_to_python) < 0 ||
+                   read_flag(from, "disconnect_to_python", &to->disconnect_to_python) < 0 ||
+                   read_flag(from, "unknown_code_is_answered", &to->unknown_code_is_answered) < 0 ||
+                   read_flag(from, "sign_access_replies", &to->sign_access_replies) < 0 ||
+                   read_flag(from, "sign_all_replies", &to->sign_all_replies) < 0
+               ? -1
+               : 0;
+}
+
+/* --- life --- */
+
+/* asyncio.Task for eager starts where it has them, and what replaces it elsewhere. */
+static int take_asyncio(rsec_py_engine *self) {
+    PyObject *asyncio = PyImport_ImportModule("asyncio");
+    int rc = -1;
+    if (asyncio != NULL) {
+        self->ensure_future = PyObject_GetAttrString(asyncio, "ensure_future");
+        rc = self->ensure_future != NULL ? 0 : -1;
+        if (rc == 0 && PY_VERSION_HEX >= 0x030c0000) {
+            self->task_type = PyObject_GetAttrString(asyncio, "Task");
+            self->task_names = Py_BuildValue("(ss)", "loop", "eager_start");
+            rc = self->task_type != NULL && self->task_names != NULL ? 0 : -1;
+        }
+    }
+    Py_XDECREF(asyncio);
+    return rc;
+}
+
+PyDoc_STRVAR(engine_doc,
+             "Engine(server, loop, tls, settings, policy)\n--\n\n"
+             "The C engine for `server`, whose handle_* coroutines run on `loop`. `settings` has the attributes of the server's\n"
+             "keyword-only settings (seconds and counts, None for no limit), `policy` is a dict of flags.");
+
+static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *keywords[] = {"server", "loop", "tls", "settings", "policy", NULL};
+    PyObject *server, *loop, *tls_object, *settings_object, *policy_dict;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO!:Engine", keywords, &server, &loop, &tls_object,
+                                     &settings_object, &PyDict_Type, &policy_dict)) {
+        return NULL;
+    }
+    rsec_tls *tls = rsec_py_tls_of(tls_object);
+    rsec_settings settings;
+    rsec_policy policy = {.raw = false};
+    if (tls == NULL || read_settings(settings_object, &settings) < 0 || read_policy(policy_dict, &policy) < 0) {
+        return NULL;
+    }
+    rsec_py_engine *self = (rsec_py_engine *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = PyType_GetModuleState(type);
+    self->server = Py_NewRef(server);
+    self->loop = Py_NewRef(loop);
+    self->policy = policy;
+    rsec_status status = RSEC_NO_MEMORY;
+    if (self->state == NULL || take_asyncio(self) < 0 ||
+        (status = rsec_engine_new(&settings, &policy, tls, &self->engine)) != RSEC_OK) {
+        if (PyErr_Occurred() == NULL) {
+            PyErr_SetString(status == RSEC_NO_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,
+                            rsec_status_text(status));
+        }
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(start_doc, "start(fds)\n--\n\nTakes over listening sockets (descriptors) and starts the I/O thread. OSError.");
+
+static PyObject *engine_start(PyObject *op, PyObject *fds) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    PyObject *fast = PySequence_Fast(fds, "fds: expected a sequence of descriptors");
+    if (fast == NULL) {
+        return NULL;
+    }
+    Py_ssize_t num = PySequence_Fast_GET_SIZE(fast);
+    int *listeners = calloc(num > 0 ? (size_t)num : 1, sizeof *listeners);
+    for (Py_ssize_t i = 0; listeners != NULL && i < num; i++) {
+        listeners[i] = (int)PyLong_AsLong(PySequence_Fast_GET_ITEM(fast, i));
+    }
+    Py_DECREF(fast);
+    int err = listeners == NULL ? ENOMEM : 0;
+    if (err == 0 && PyErr_Occurred() == NULL) {
+        err = rsec_engine_start(self->engine, listeners, (size_t)num);
+    }
+    free(listeners);
+    if (err != 0) {
+        errno = err;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyErr_Occurred() != NULL ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *engine_fileno(PyObject *op, PyObject *unused) {
+    (void)unused;
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    if (self->engine == NULL) {
+        return PyErr_Format(PyExc_ValueError, "the engine is closed");
+    }
+    return PyLong_FromLong(rsec_engine_wake_fd(self->engine));
+}
+
+static PyObject *engine_set_policy(PyObject *op, PyObject *policy_dict) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    rsec_policy policy = {.raw = false};
+    if (!PyDict_Check(policy_dict)) {
+        return PyErr_Format(PyExc_TypeError, "policy: expected a dict");
+    }
+    if (read_policy(policy_dict, &policy) < 0) {
+        return NULL;
+    }
+    self->policy = policy;
+    if (self->engine != NULL) {
+        rsec_engine_set_policy(self->engine, &policy);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_stop(PyObject *op, PyObject *grace) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    double seconds = PyFloat_AsDouble(grace);
+    if (PyErr_Occurred() != NULL) {
+        return NULL;
+    }
+    if (self->engine != NULL) {
+        rsec_engine_stop(self->engine, seconds > 0 ? (int64_t)(seconds * (double)RSEC_NS_PER_S) : 0);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_tasks(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return rsec_py_flight_tasks((rsec_py_engine *)op);
+}
+
+static void shut_down(rsec_py_engine *self) {
+    rsec_engine *engine = self->engine;
+    if (engine == NULL) {
+        return;
+    }
+    rsec_py_engine_flush(self);
+    rsec_py_flight_abandon(self);
+    while (self->hosts != NULL) {
+        free_host(self, self->hosts);
+    }
+    self->engine = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    rsec_engine_free(engine);
+    Py_END_ALLOW_THREADS
+}
+
+static PyObject *engine_close(PyObject *op, PyObject *unused) {
+    (void)unused;
+    shut_down((rsec_py_engine *)op);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_forked(PyObject *op, PyObject *unused) {
+    (void)unused;
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    if (self->engine != NULL) {
+        rsec_engine_forked(self->engine);
+        self->engine = NULL; /* dead here: its memory goes with the process */
+        self->hosts = NULL;
+        self->done_num = 0;
+    }
+    Py_RETURN_NONE;
+}
+
+static int add_counter(void *arg, const char *name, uint64_t value) {
+    PyObject *number = PyLong_FromUnsignedLongLong(value);
+    int rc = number != NULL ? PyDict_SetItemString(arg, name, number) : -1;
+    Py_XDECREF(number);
+    return rc;
+}
+
+static PyObject *engine_stats(PyObject *op, PyObject *unused) {
+    (void)unused;
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    PyObject *stats = PyDict_New();
+    if (stats == NULL || self->engine == NULL) {
+        return stats;
+    }
+    if (rsec_counters_visit(rsec_engine_counters(self->engine), add_counter, stats) != 0 ||
+        add_counter(stats, "handler_errors", self->handler_errors) != 0 ||
+        add_counter(stats, "handler_no_replies", self->handler_no_replies) != 0 ||
+        add_counter(stats, "handlers_suspended", self->handlers_suspended) != 0) {
+        Py_CLEAR(stats);
+    }
+    return stats;
+}
+
+static PyObject *engine_is_running(PyObject *op, void *closure) {
+    (void)closure;
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    return PyBool_FromLong(self->engine != NULL && !self->is_stopped);
+}
+
+static int engine_traverse(PyObject *op, visitproc visit, void *arg) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->server);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->task_type);
+    Py_VISIT(self->task_names);
+    Py_VISIT(self->ensure_future);
+    for (rsec_py_host *host = self->hosts; host != NULL; host = host->next) {
+        Py_VISIT(host->host);
+    }
+    return 0;
+}
+
+static int engine_clear(PyObject *op) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    shut_down(self);
+    Py_CLEAR(self->server);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->task_type);
+    Py_CLEAR(self->task_names);
+    Py_CLEAR(self->ensure_future);
+    return 0;
+}
+
+static void engine_finalize(PyObject *op) {
+    rsec_py_engine *self = (rsec_py_engine *)op;
+    if (self->engine == NULL) {
+        return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!self->is_stopped && PyErr_ResourceWarning(op, 1, "RadSecServer was not stopped") < 0) {
+        PyErr_WriteUnraisable(op);
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+static void engine_dealloc(PyObject *op) {
+    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
+        return;
+    }
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    (void)engine_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef engine_methods[] = {
+    {"start", engine_start, METH_O, start_doc},
+    {"fileno", engine_fileno, METH_NOARGS, "fileno()\n--\n\nReadable when dispatch() has something to do."},
+    {"dispatch", engine_dispatch, METH_NOARGS, dispatch_doc},
+    {"set_policy", engine_set_policy, METH_O, "set_policy(policy)\n--\n\nFor packets read from now on."},
+    {"stop", engine_stop, METH_O,
+     "stop(grace)\n--\n\nStops accepting and reading; requests in flight have `grace` seconds. _on_stopped() follows."},
+    {"tasks", engine_tasks, METH_NOARGS, "tasks()\n--\n\nThe tasks of handlers that are suspended."},
+    {"close", engine_close, METH_NOARGS, "close()\n--\n\nEnds everything now and joins the I/O thread."},
+    {"_flush", engine_flush, METH_NOARGS, "_flush()\n--\n\nHands finished requests back to the I/O thread."},
+    {"_forked", engine_forked, METH_NOARGS, "_forked()\n--\n\nIn a child process: closes its copies of the sockets."},
+    {"stats", engine_stats, METH_NOARGS, "stats()\n--\n\nA dict of counters; empty once closed."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef engine_getset[] = {
+    {"is_running", engine_is_running, NULL, "Whether the I/O thread still serves.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, (void *)engine_doc},
+    {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_finalize, engine_finalize},
+    {Py_tp_traverse, engine_traverse},
+    {Py_tp_clear, engine_clear},
+    {Py_tp_methods, engine_methods},
+    {Py_tp_getset, engine_getset},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {
+    .name = "pyradsec._core.Engine",
+    .basicsize = sizeof(rsec_py_engine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = engine_slots,
+};
+
+int rsec_py_engine_register(PyObject *module, rsec_py_state *state) {
+    state->engine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &engine_spec, NULL);
+    if (state->engine_type == NULL || PyModule_AddType(module, state->engine_type) < 0 ||
+        rsec_py_flight_register(module, state) < 0) {
+        return -1;
+    }
+    PyObject *name = PyModule_GetNameObject(module);
+    PyObject *function = name != NULL ? PyCFunction_NewEx(&rsec_py_tls_function, module, name) : NULL;
+    int rc = function != NULL ? PyModule_AddObjectRef(module, "TLS", function) : -1;
+    Py_XDECREF(name);
+    Py_XDECREF(function);
+    return rc;
+}

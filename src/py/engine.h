@@ -1,0 +1,62 @@
+/* Engine: the C engine as a Python object. It stands between rsec_engine and one asyncio event loop: takes batches of requests,
+ * steps their handlers, hands replies back. The event loop's thread only, with the GIL.
+ */
+#ifndef RSEC_PY_ENGINE_H
+#define RSEC_PY_ENGINE_H
+
+#include "net/engine.h"
+#include "py/packet.h"
+
+enum { RSEC_PY_BATCH = 256 };
+
+struct rsec_py_flight;
+
+typedef struct {
+    PyObject_HEAD
+    rsec_py_state *state;  /* borrowed: the type keeps the module alive */
+    rsec_engine *engine;   /* owned; NULL once it was freed */
+    PyObject *server;      /* the RadSecServer whose handlers are called */
+    PyObject *loop;        /* the event loop */
+    PyObject *task_type;   /* asyncio.Task where eager tasks exist (CPython 3.12), else NULL */
+    PyObject *task_names;  /* ("loop", "eager_start") */
+    PyObject *ensure_future;
+    rsec_policy policy;
+    struct rsec_py_flight *flights; /* handlers that are suspended, doubly linked */
+    struct rsec_py_host *hosts;     /* what peers' `user` points at, doubly linked */
+    uint64_t batch;        /* number of the batch at hand */
+    rsec_request *done[RSEC_PY_BATCH]; /* answered, to be handed back together */
+    size_t done_num;
+    char is_flush_due;     /* _flush is scheduled */
+    char is_stopped;       /* RSEC_UP_STOPPED was seen */
+    uint8_t warned[32];    /* request codes (by bit) whose misfit replies were warned about */
+    uint64_t handler_errors, handler_no_replies, handlers_suspended;
+} rsec_py_engine;
+
+/* What the loop thread knows about a connection's peer: rsec_peer's `user`. */
+typedef struct rsec_py_host {
+    struct rsec_py_host *prev, *next;
+    rsec_peer *peer;       /* counted reference */
+    PyObject *address;     /* str */
+    PyObject *host;        /* the RemoteHost found */
+    PyObject *secret;      /* bytes */
+    uint64_t batch;        /* when it was last looked up */
+} rsec_py_host;
+
+/* --- flight.c --- */
+
+/* Runs the handler for `req` until it suspends or ends. -1 only for KeyboardInterrupt and SystemExit, as in any task. */
+int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address);
+/* The tasks of suspended handlers; new list. */
+PyObject *rsec_py_flight_tasks(rsec_py_engine *self);
+/* Lets go of suspended handlers: their requests are freed unanswered, their tasks run on alone. */
+void rsec_py_flight_abandon(rsec_py_engine *self);
+int rsec_py_flight_register(PyObject *module, rsec_py_state *state);
+
+/* --- engine.c --- */
+
+/* Puts an answered or unanswered request on its way back; handed over at the end of the batch. */
+void rsec_py_engine_give_back(rsec_py_engine *self, rsec_request *req);
+/* Hands over what was given back. */
+void rsec_py_engine_flush(rsec_py_engine *self);
+
+#endif

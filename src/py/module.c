@@ -1,0 +1,392 @@
+/* pyradsec._core: the module, its state, and functions on plain octets. */
+#include "crypto/authenticator.h"
+#include "crypto/fingerprint.h"
+#include "net/counters.h"
+#include "py/codec.h"
+#include "py/engine.h"
+#include "py/packet.h"
+#include "py/state.h"
+
+#include <openssl/crypto.h>
+#include <openssl/opensslv.h>
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#error "pyradsec needs OpenSSL 3.0 or newer (Debian: libssl-dev)"
+#endif
+
+PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *what) {
+    if (status == RSEC_NO_MEMORY) {
+        return PyErr_NoMemory();
+    }
+    return PyErr_Format(state->packet_error, "%s: %s", what, rsec_status_text(status));
+}
+
+static rsec_py_state *state_of(PyObject *module) {
+    return PyModule_GetState(module);
+}
+
+/* --- values --- */
+
+static PyObject *encode_attr(PyObject *module, PyObject *args) {
+    const char *name;
+    PyObject *value;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sO:encode_attr", &name, &value)) {
+        return NULL;
+    }
+    rsec_data_type type = rsec_data_type_of(name);
+    if (type == RSEC_TYPE_COUNT) {
+        return PyErr_Format(PyExc_ValueError, "Unknown attribute type %.100s", name);
+    }
+    return rsec_py_encode(type, value, RSEC_ATTR_VALUE_MAX);
+}
+
+static PyObject *decode_attr(PyObject *module, PyObject *args) {
+    const char *name;
+    Py_buffer octets;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sy*:decode_attr", &name, &octets)) {
+        return NULL;
+    }
+    rsec_data_type type = rsec_data_type_of(name);
+    PyObject *value = type < RSEC_TYPE_TLV
+                          ? rsec_py_decode(type, rsec_view_of(octets.buf, (size_t)octets.len))
+                          : PyErr_Format(PyExc_ValueError, "Unknown attribute type %.100s", name);
+    PyBuffer_Release(&octets);
+    return value;
+}
+
+/* --- checks on octets --- */
+
+/* A packet's octets and what a scan finds in them; PacketError when they are not one whole packet. */
+static int scan(PyObject *module, const Py_buffer *raw, rsec_view *pkt, rsec_packet_facts *facts) {
+    size_t off;
+    *pkt = rsec_view_of(raw->buf, (size_t)raw->len);
+    rsec_status status = rsec_packet_scan(*pkt, facts, &off);
+    if (status == RSEC_OK) {
+        return 0;
+    }
+    const char *words = status == RSEC_TOO_SHORT && pkt->len < RSEC_HEADER_LEN ? "Packet header is corrupt"
+                        : status == RSEC_TOO_SHORT                             ? "Packet length is too small"
+                        : status == RSEC_TOO_LONG                              ? "Packet length is too long"
+                        : status == RSEC_LENGTH_MISMATCH                       ? "Packet has invalid length"
+                        : pkt->len - off < 2                                   ? "Attribute header is corrupt"
+                                                                               : "Attribute has invalid length";
+    (void)PyErr_Format(state_of(module)->packet_error, "%s: %s, at octet %zu of %zu", words, rsec_status_text(status), off,
+                       pkt->len);
+    return -1;
+}
+
+static PyObject *verdict(PyObject *module, rsec_status status) {
+    switch (status) {
+    case RSEC_OK:
+        Py_RETURN_TRUE;
+    case RSEC_BAD_REQUEST_AUTH:
+    case RSEC_BAD_RESPONSE_AUTH:
+    case RSEC_BAD_MESSAGE_AUTH:
+        Py_RETURN_FALSE;
+    default:
+        return rsec_py_fail(state_of(module), status, "verification");
+    }
+}
+
+PyDoc_STRVAR(check_packet_doc,
+             "check_packet(raw)\n--\n\n"
+             "None when `raw` is one whole packet of 20 to 4096 octets whose attributes fill it exactly; PacketError else.");
+
+static PyObject *check_packet(PyObject *module, PyObject *arg) {
+    Py_buffer raw;
+    rsec_view pkt;
+    rsec_packet_facts facts;
+    if (PyObject_GetBuffer(arg, &raw, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    int rc = scan(module, &raw, &pkt, &facts);
+    PyBuffer_Release(&raw);
+    return rc == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+PyDoc_STRVAR(check_request_authenticator_doc,
+             "check_request_authenticator(raw, secret)\n--\n\n"
+             "Whether the authenticator of these octets is MD5 over them with 16 zero octets in its place (RFC 2866 §3).");
+
+static PyObject *check_request_authenticator(PyObject *module, PyObject *args) {
+    Py_buffer raw, secret;
+    rsec_view pkt;
+    rsec_packet_facts facts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*:check_request_authenticator", &raw, &secret)) {
+        return NULL;
+    }
+    if (scan(module, &raw, &pkt, &facts) == 0) {
+        result = verdict(module, rsec_request_auth_check(state_of(module)->digest, pkt,
+                                                         rsec_view_of(secret.buf, (size_t)secret.len)));
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&secret);
+    return result;
+}
+
+PyDoc_STRVAR(check_response_authenticator_doc,
+             "check_response_authenticator(raw, request_authenticator, secret)\n--\n\n"
+             "Whether the Response Authenticator of these octets is the one for that request (RFC 2865 §3).\n"
+             "`request_authenticator` is 16 octets.");
+
+static PyObject *check_response_authenticator(PyObject *module, PyObject *args) {
+    Py_buffer raw, authenticator, secret;
+    rsec_view pkt;
+    rsec_packet_facts facts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*:check_response_authenticator", &raw, &authenticator, &secret)) {
+        return NULL;
+    }
+    if (authenticator.len != RSEC_AUTHENTICATOR_LEN) {
+        PyErr_Format(PyExc_ValueError, "request authenticator: expected 16 octets, found %zd", authenticator.len);
+    } else if (scan(module, &raw, &pkt, &facts) == 0) {
+        result = verdict(module, rsec_response_auth_check(state_of(module)->digest, pkt, authenticator.buf,
+                                                          rsec_view_of(secret.buf, (size_t)secret.len)));
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&authenticator);
+    PyBuffer_Release(&secret);
+    return result;
+}
+
+PyDoc_STRVAR(check_message_authenticator_doc,
+             "check_message_authenticator(raw, authenticator, secret)\n--\n\n"
+             "Whether the one Message-Authenticator in these octets verifies with `authenticator` (16 octets, or None for zeros)\n"
+             "in the header (RFC 3579 §3.2). PacketError when there is none, more than one, or one of another length.");
+
+static PyObject *check_message_authenticator(PyObject *module, PyObject *args) {
+    Py_buffer raw, authenticator, secret;
+    rsec_view pkt;
+    rsec_packet_facts facts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*z*y*:check_message_authenticator", &raw, &authenticator, &secret)) {
+        return NULL;
+    }
+    if (authenticator.buf != NULL && authenticator.len != RSEC_AUTHENTICATOR_LEN) {
+        PyErr_Format(PyExc_ValueError, "authenticator: expected 16 octets, found %zd", authenticator.len);
+    } else if (scan(module, &raw, &pkt, &facts) == 0) {
+        rsec_status status = facts.message_auth_num != 1 || !facts.message_auth_is_sized
+                                 ? RSEC_MESSAGE_AUTH_FORM
+                                 : rsec_message_auth_check(state_of(module)->digest, pkt, facts.message_auth_off,
+                                                           authenticator.buf,
+                                                           rsec_view_of(secret.buf, (size_t)secret.len));
+        result = verdict(module, status);
+    }
+    PyBuffer_Release(&raw);
+    if (authenticator.obj != NULL) {
+        PyBuffer_Release(&authenticator);
+    }
+    PyBuffer_Release(&secret);
+    return result;
+}
+
+PyDoc_STRVAR(check_request_doc,
+             "check_request(raw, secret, verify, require, require_access, require_eap)\n--\n\n"
+             "The engine's verdict on a request: None, or PacketError. `verify`: Request Authenticators are checked;\n"
+             "`require`, `require_access`, `require_eap`: a Message-Authenticator has to be there on every packet, on\n"
+             "Access-Requests, on packets with EAP-Message. Status-Server always needs one (PKT-4, PKT-14, PKT-15).");
+
+static PyObject *check_request(PyObject *module, PyObject *args) {
+    Py_buffer raw, secret;
+    int verify, require, require_access, require_eap;
+    rsec_view pkt;
+    rsec_packet_facts facts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*pppp:check_request", &raw, &secret, &verify, &require, &require_access,
+                          &require_eap)) {
+        return NULL;
+    }
+    if (scan(module, &raw, &pkt, &facts) == 0) {
+        const rsec_request_policy policy = {verify != 0, require != 0, require_access != 0, require_eap != 0};
+        rsec_status status = rsec_request_verify(state_of(module)->digest, pkt, &facts, &policy,
+                                                 rsec_view_of(secret.buf, (size_t)secret.len));
+        uint8_t code = rsec_packet_code(pkt);
+        if (status == RSEC_OK) {
+            result = Py_NewRef(Py_None);
+        } else if (status == RSEC_MESSAGE_AUTH_MISSING) {
+            PyErr_Format(state_of(module)->packet_error, "%s requires a Message-Authenticator",
+                         code == RSEC_STATUS_SERVER                ? "Status-Server"
+                         : require || (require_access && code == 1) ? "policy"
+                                                                    : "EAP-Message");
+        } else {
+            (void)rsec_py_fail(state_of(module), status, rsec_code_name(code) != NULL ? rsec_code_name(code) : "request");
+        }
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&secret);
+    return result;
+}
+
+/* --- fingerprints --- */
+
+static PyObject *normalize_fingerprint(PyObject *module, PyObject *text) {
+    uint8_t fingerprint[RSEC_FINGERPRINT_LEN];
+    char digits[RSEC_FINGERPRINT_TEXT];
+    Py_ssize_t len;
+    (void)module;
+    const char *utf8 = PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &len) : NULL;
+    if (utf8 == NULL || rsec_fingerprint_parse(utf8, (size_t)len, fingerprint) != RSEC_OK) {
+        PyErr_Clear();
+        return PyErr_Format(PyExc_ValueError, "%R is no SHA-256 fingerprint: expected 64 hexadecimal digits", text);
+    }
+    rsec_fingerprint_format(fingerprint, digits);
+    return PyUnicode_FromString(digits);
+}
+
+static PyObject *equal_octets(PyObject *module, PyObject *args) {
+    Py_buffer a, b;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*y*:equal_octets", &a, &b)) {
+        return NULL;
+    }
+    int is_equal = a.len == b.len && CRYPTO_memcmp(a.buf, b.buf, (size_t)a.len) == 0;
+    PyBuffer_Release(&a);
+    PyBuffer_Release(&b);
+    return PyBool_FromLong(is_equal);
+}
+
+/* --- the module --- */
+
+static PyObject *register_packet_types(PyObject *module, PyObject *args) {
+    rsec_py_state *state = state_of(module);
+    if (PyTuple_GET_SIZE(args) != RSEC_PY_KINDS) {
+        return PyErr_Format(PyExc_TypeError, "expected %d packet types", RSEC_PY_KINDS);
+    }
+    for (int i = 0; i < RSEC_PY_KINDS; i++) {
+        PyObject *type = PyTuple_GET_ITEM(args, i);
+        if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state->packet_base)) {
+            return PyErr_Format(PyExc_TypeError, "%R is no packet type", type);
+        }
+        Py_XSETREF(state->kinds[i], (PyTypeObject *)Py_NewRef(type));
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *live_objects(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    rsec_live live = rsec_live_objects();
+    return Py_BuildValue("{s:L,s:L,s:L,s:L}", "connections", (long long)live.conns, "requests", (long long)live.requests,
+                         "peers", (long long)live.peers, "engines", (long long)live.engines);
+}
+
+static PyMethodDef functions[] = {
+    {"encode_attr", encode_attr, METH_VARARGS,
+     "encode_attr(datatype, value)\n--\n\nThe octets of a value, at most 253. ValueError, TypeError."},
+    {"decode_attr", decode_attr, METH_VARARGS,
+     "decode_attr(datatype, octets)\n--\n\nThe value that octets stand for. ValueError."},
+    {"check_packet", check_packet, METH_O, check_packet_doc},
+    {"check_request", check_request, METH_VARARGS, check_request_doc},
+    {"check_request_authenticator", check_request_authenticator, METH_VARARGS, check_request_authenticator_doc},
+    {"check_response_authenticator", check_response_authenticator, METH_VARARGS, check_response_authenticator_doc},
+    {"check_message_authenticator", check_message_authenticator, METH_VARARGS, check_message_authenticator_doc},
+    {"normalize_fingerprint", normalize_fingerprint, METH_O,
+     "normalize_fingerprint(text)\n--\n\n64 lower-case digits out of any spelling of a SHA-256 fingerprint. ValueError."},
+    {"equal_octets", equal_octets, METH_VARARGS, "equal_octets(a, b)\n--\n\nEquality in constant time."},
+    {"live_objects", live_objects, METH_NOARGS,
+     "live_objects()\n--\n\nHow many C objects of each kind exist in this process, to find leaks."},
+    {"register_packet_types", register_packet_types, METH_VARARGS,
+     "register_packet_types(Packet, AuthPacket, AcctPacket, CoAPacket, StatusPacket)\n--\n\n"
+     "The classes that received packets and replies are made of."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int intern_names(rsec_py_state *state) {
+#define INTERN(name)                                                                                                   \
+    state->name_##name = PyUnicode_InternFromString(#name);                                                            \
+    if (state->name_##name == NULL) {                                                                                  \
+        return -1;                                                                                                     \
+    }
+    RSEC_NAMES(INTERN)
+#undef INTERN
+    return 0;
+}
+
+static int module_exec(PyObject *module) {
+    rsec_py_state *state = state_of(module);
+    if (intern_names(state) < 0) {
+        return -1;
+    }
+    rsec_status status = rsec_md_new(&state->md);
+    if (status == RSEC_OK) {
+        status = rsec_digest_new(state->md, &state->digest);
+    }
+    if (status != RSEC_OK) {
+        PyErr_Format(PyExc_ImportError, "MD5 is not to be had from OpenSSL: %s", rsec_status_text(status));
+        return -1;
+    }
+    PyObject *exceptions = PyImport_ImportModule("pyradsec.exceptions");
+    state->packet_error = exceptions != NULL ? PyObject_GetAttrString(exceptions, "PacketError") : NULL;
+    Py_XDECREF(exceptions);
+    if (state->packet_error == NULL || rsec_py_attribute_register(module, state) < 0 ||
+        rsec_py_packet_register(module, state) < 0 || rsec_py_engine_register(module, state) < 0) {
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "OPENSSL_VERSION", OpenSSL_version(OPENSSL_VERSION));
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    rsec_py_state *state = state_of(module);
+    Py_VISIT(state->packet_base);
+    Py_VISIT(state->attribute_type);
+    Py_VISIT(state->engine_type);
+    Py_VISIT(state->flight_type);
+    for (int i = 0; i < RSEC_PY_KINDS; i++) {
+        Py_VISIT(state->kinds[i]);
+    }
+    Py_VISIT(state->packet_error);
+    Py_VISIT(state->reply_packet);
+    return 0;
+}
+
+static int module_clear(PyObject *module) {
+    rsec_py_state *state = state_of(module);
+    Py_CLEAR(state->packet_base);
+    Py_CLEAR(state->attribute_type);
+    Py_CLEAR(state->engine_type);
+    Py_CLEAR(state->flight_type);
+    for (int i = 0; i < RSEC_PY_KINDS; i++) {
+        Py_CLEAR(state->kinds[i]);
+    }
+    Py_CLEAR(state->packet_error);
+    Py_CLEAR(state->reply_packet);
+#define CLEAR(name) Py_CLEAR(state->name_##name);
+    RSEC_NAMES(CLEAR)
+#undef CLEAR
+    return 0;
+}
+
+static void module_free(void *module) {
+    rsec_py_state *state = state_of(module);
+    (void)module_clear(module);
+    rsec_digest_free(state->digest);
+    rsec_md_free(state->md);
+    state->digest = NULL;
+    state->md = NULL;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pyradsec._core",
+    .m_doc = "The C side of pyradsec: packets, values, and the RADIUS/TLS engine.",
+    .m_size = sizeof(rsec_py_state),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&definition);
+}
