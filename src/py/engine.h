@@ -4,8 +4,9 @@
 #ifndef RSEC_PY_ENGINE_H
 #define RSEC_PY_ENGINE_H
 
+#include "py/packet.h" /* Python.h comes before every system header */
+
 #include "net/engine.h"
-#include "py/packet.h"
 
 enum { RSEC_PY_BATCH = 256 };
 

@@ -1,11 +1,9 @@
 /* pyradsec._core: the module, its state, and functions on plain octets. */
+#include "py/engine.h" /* Python.h comes before every system header */
+
 #include "crypto/authenticator.h"
 #include "crypto/fingerprint.h"
 #include "net/counters.h"
-#include "py/codec.h"
-#include "py/engine.h"
-#include "py/packet.h"
-#include "py/state.h"
 
 #include <openssl/crypto.h>
 #include <openssl/opensslv.h>

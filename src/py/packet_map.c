@@ -1,6 +1,7 @@
 /* The packet as a mapping: by name to decoded values, by number or tuple to the octets (contract §8.2). */
+#include "py/packet.h" /* Python.h comes before every system header */
+
 #include "crypto/hide.h"
-#include "py/packet.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>

@@ -1,8 +1,9 @@
 /* The packet as octets: writing attributes, signing, hiding passwords; and the checks on received octets that the Python
  * side of pyradsec.packet is made of. */
+#include "py/packet.h" /* Python.h comes before every system header */
+
 #include "crypto/authenticator.h"
 #include "crypto/hide.h"
-#include "py/packet.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>

@@ -2,8 +2,9 @@
 #ifndef RSEC_PY_TLS_H
 #define RSEC_PY_TLS_H
 
+#include "py/state.h" /* Python.h comes before every system header */
+
 #include "net/tls.h"
-#include "py/state.h"
 
 /* The context inside a TLS object, borrowed; NULL with a TypeError for anything else. */
 rsec_tls *rsec_py_tls_of(PyObject *op);

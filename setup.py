@@ -1,0 +1,63 @@
+"""Builds the extension pyradsec._core; everything else about the package is in pyproject.toml.
+
+Environment:
+  PYRADSEC_DEV=1        warnings are errors, debug information
+  PYRADSEC_SANITIZE=…   "address,undefined" or "thread": built for the sanitizers
+  PYRADSEC_POLLER=poll  poll(2) instead of epoll(7)
+"""
+
+import glob
+import os
+import sysconfig
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HINT = """
+pyradsec needs a C compiler, the headers of Python and those of OpenSSL 3.0 or newer.
+On Debian and Ubuntu: apt-get install gcc libc6-dev libssl-dev python3-dev
+"""
+
+
+class BuildExt(build_ext):
+    def build_extension(self, ext: Extension) -> None:
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        if not os.path.exists(header):
+            raise SystemExit(f"{header}: not found.{HINT}")
+        try:
+            super().build_extension(ext)
+        except Exception as error:
+            raise SystemExit(f"pyradsec._core does not build: {error}{HINT}") from error
+
+
+def flags() -> tuple[list[str], list[str]]:
+    compile_args = ["-std=c11", "-fvisibility=hidden"]
+    link_args = []
+    if os.environ.get("PYRADSEC_DEV"):
+        compile_args += ["-g", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    sanitizers = os.environ.get("PYRADSEC_SANITIZE")
+    if sanitizers:
+        compile_args += ["-g", "-O1", "-fno-omit-frame-pointer", f"-fsanitize={sanitizers}"]
+        link_args += [f"-fsanitize={sanitizers}"]
+    else:
+        compile_args += ["-O2"]
+    if os.environ.get("PYRADSEC_POLLER") == "poll":
+        compile_args += ["-DRSEC_POLLER_POLL"]
+    return compile_args, link_args
+
+
+compile_args, link_args = flags()
+setup(
+    ext_modules=[
+        Extension(
+            "pyradsec._core",
+            sources=sorted(glob.glob("src/*/*.c")),
+            depends=sorted(glob.glob("src/*/*.h")),
+            include_dirs=["src"],
+            libraries=["ssl", "crypto", "pthread"],
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+        )
+    ],
+    cmdclass={"build_ext": BuildExt},
+)
