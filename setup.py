@@ -9,6 +9,7 @@ Environment:
 import glob
 import os
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -25,7 +26,15 @@ class BuildExt(build_ext):
         if not os.path.exists(header):
             raise SystemExit(f"{header}: not found.{HINT}")
         try:
-            super().build_extension(ext)
+            # One compiler process a core: setuptools itself compiles one file after the other.
+            compile_one = self.compiler.compile
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                self.compiler.compile = lambda sources, **kwargs: [
+                    made
+                    for objects in pool.map(lambda source: compile_one([source], **kwargs), sources)
+                    for made in objects
+                ]
+                super().build_extension(ext)
         except Exception as error:
             raise SystemExit(f"pyradsec._core does not build: {error}{HINT}") from error
 

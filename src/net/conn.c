@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* A NAS behind a NAT that forgot it vanishes without a word; the kernel gives up on unacknowledged data after this. */
-enum { USER_TIMEOUT_MS = 60000 };
+enum { USER_TIMEOUT_MS = 60000, READS_AT_STOP = 16 };
 
 static void set_socket_options(int fd) {
     /* None of these is worth refusing a client for, so their failure is not looked at. */
@@ -103,9 +103,10 @@ rsec_conn *rsec_conn_new(rsec_io *io, int fd, const struct sockaddr *remote, soc
 }
 
 void rsec_conn_bury(rsec_io *io, rsec_conn *conn) {
-    if (conn->state != RSEC_CONN_GONE || conn->in_flight > 0 || conn->waiting.len > 0) {
+    if (conn->state != RSEC_CONN_GONE || conn->in_flight > 0 || conn->waiting.len > 0 || conn->is_buried) {
         return;
     }
+    conn->is_buried = true;
     if (conn->prev != NULL) {
         conn->prev->next = conn->next;
     } else {
@@ -181,7 +182,7 @@ void rsec_conn_kill(rsec_io *io, rsec_conn *conn) {
 void rsec_conn_look_up(rsec_io *io, rsec_conn *conn) {
     conn->looked_up_ns = io->now_ns;
     /* One that is still on its way up will be answered with what holds then. */
-    if (!conn->peer->up_lookup.is_linked) {
+    if (!atomic_exchange_explicit(&conn->peer->is_asked, true, memory_order_acquire)) {
         rsec_io_up(io, &conn->peer->up_lookup, RSEC_UP_LOOKUP, rsec_peer_ref(conn->peer));
     }
 }
@@ -344,8 +345,11 @@ void rsec_conn_settle(rsec_io *io, rsec_conn *conn) {
             (void)shutdown(conn->fd, SHUT_WR);
             conn->state = RSEC_CONN_LINGERING;
             if (io->is_stopping) {
-                /* Whoever waits for stop() does not wait for the peer's FIN as well. */
-                rsec_conn_receive(io, conn);
+                /* Whoever waits for stop() does not wait for the peer's FIN as well; but what has arrived is read, since
+                 * closing with octets unread would reset the connection and destroy our last words. */
+                for (int i = 0; i < READS_AT_STOP && conn->state == RSEC_CONN_LINGERING; i++) {
+                    rsec_conn_receive(io, conn);
+                }
                 rsec_conn_kill(io, conn);
                 return;
             }

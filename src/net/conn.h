@@ -60,6 +60,7 @@ typedef struct rsec_conn {
     bool is_finished;      /* our close_notify has been written */
     bool is_half_open;     /* in the list of those */
     bool is_counted_open;  /* in the gauge of open connections */
+    bool is_buried;        /* in the graveyard */
 
     rsec_request *table[RSEC_CONN_BUCKETS]; /* accepted requests by identifier (PKT-12) */
     size_t in_flight;      /* slots taken: with Python, or answered and not yet written */

@@ -384,6 +384,9 @@ size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap) {
             up->req = link->owner;
             break;
         case RSEC_UP_LOOKUP:
+            up->peer = link->owner;
+            atomic_store_explicit(&up->peer->is_asked, false, memory_order_release);
+            break;
         case RSEC_UP_CLOSED:
             up->peer = link->owner;
             break;

@@ -50,6 +50,7 @@ rsec_peer *rsec_peer_new(const struct sockaddr *remote, socklen_t remote_len, co
     }
     atomic_init(&peer->refs, 1);
     atomic_init(&peer->is_gone, false);
+    atomic_init(&peer->is_asked, false);
     rsec_peer_address_text(remote, remote_len, peer->address, &peer->port);
     rsec_peer_address_text(local, local_len, peer->local_address, &peer->local_port);
     rsec_live_note(RSEC_LIVE_PEER, 1);

@@ -35,7 +35,9 @@ typedef struct rsec_peer {
     atomic_bool is_gone;             /* the connection has ended: replies would be discarded (PKT-13) */
     void *user;                      /* loop thread only */
     struct rsec_conn *conn;          /* I/O thread only; NULL once the connection has ended */
-    /* Under the engine's upward lock. */
+    atomic_bool is_asked;            /* a look-up is on its way up: set by the I/O thread when it puts up_lookup, cleared by
+                                      * the loop thread once it has taken it out */
+    /* The I/O thread's while is_asked is false, then under the engine's upward lock; up_closed goes up once. */
     rsec_link up_lookup, up_closed;
     /* Under the engine's downward lock. */
     rsec_link down_admit;

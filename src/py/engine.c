@@ -1,12 +1,14 @@
 #include "py/engine.h"
 
 #include "net/clock.h"
+#include "py/peer.h"
 #include "py/tls.h"
 
 #include <openssl/crypto.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <structmember.h>
 
 /* --- requests on their way back --- */
 
@@ -66,6 +68,7 @@ static void free_host(rsec_py_engine *self, rsec_py_host *host) {
     host->peer->user = NULL;
     rsec_peer_unref(host->peer);
     Py_XDECREF(host->address);
+    Py_XDECREF(host->peer_object);
     Py_XDECREF(host->host);
     Py_XDECREF(host->secret);
     free(host);
@@ -130,11 +133,22 @@ static void admit(rsec_py_engine *self, rsec_peer *peer, PyObject *secret_bytes)
     rsec_secret_unref(secret);
 }
 
+/* `packet_received` is overridden: whom to serve, and with which secret, is decided there. */
+static void admit_anybody(rsec_py_engine *self, rsec_peer *peer) {
+    rsec_secret *none = rsec_secret_new(rsec_view_of(NULL, 0));
+    rsec_engine_admit(self->engine, peer, none);
+    rsec_secret_unref(none);
+}
+
 static void on_lookup(rsec_py_engine *self, rsec_peer *peer) {
     bool is_changed;
     rsec_py_host *host = atomic_load(&peer->is_gone) ? NULL : host_of(self, peer);
-    bool is_known = host != NULL && look_up(self, host, &is_changed) == 1;
-    admit(self, peer, is_known ? host->secret : NULL);
+    bool is_known = host != NULL && !self->policy.raw && look_up(self, host, &is_changed) == 1;
+    if (self->policy.raw && host != NULL) {
+        admit_anybody(self, peer);
+    } else {
+        admit(self, peer, is_known ? host->secret : NULL);
+    }
     rsec_peer_unref(peer);
 }
 
@@ -156,6 +170,18 @@ static PyObject *secret_of(const rsec_request *req, const rsec_py_host *host) {
     return req->secret != NULL ? rsec_py_bytes(rsec_secret_octets(req->secret)) : PyBytes_FromStringAndSize(NULL, 0);
 }
 
+/* The Peer that packets of a connection show. New reference. */
+static PyObject *peer_object(rsec_py_engine *self, rsec_py_host *host, rsec_peer *peer, PyObject *address) {
+    if (host != NULL && host->peer_object != NULL) {
+        return Py_NewRef(host->peer_object);
+    }
+    PyObject *made = rsec_py_peer_new(self->state, peer, address);
+    if (host != NULL) {
+        host->peer_object = Py_XNewRef(made);
+    }
+    return made;
+}
+
 static int on_request(rsec_py_engine *self, rsec_request *req) {
     rsec_peer *peer = req->peer;
     bool is_gone = atomic_load_explicit(&peer->is_gone, memory_order_acquire);
@@ -173,15 +199,17 @@ static int on_request(rsec_py_engine *self, rsec_request *req) {
     }
     PyObject *secret = secret_of(req, host);
     PyObject *address = host != NULL ? Py_NewRef(host->address) : PyUnicode_FromString(peer->address);
+    PyObject *shown = address != NULL ? peer_object(self, host, peer, address) : NULL;
     int rc = 0;
-    if (secret != NULL && address != NULL) {
-        rc = rsec_py_flight_run(self, req, secret, address);
+    if (secret != NULL && shown != NULL) {
+        rc = rsec_py_flight_run(self, req, secret, address, shown);
     } else {
         PyErr_WriteUnraisable(self->server);
         rsec_py_engine_give_back(self, req);
     }
     Py_XDECREF(secret);
     Py_XDECREF(address);
+    Py_XDECREF(shown);
     return rc;
 }
 
@@ -230,6 +258,7 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
             if (items[i].kind == RSEC_UP_CLOSED && items[i].peer->user != NULL) {
                 free_host(self, items[i].peer->user);
             }
+            self->is_stopped = self->is_stopped || items[i].kind == RSEC_UP_STOPPED;
             rsec_peer_unref(items[i].peer);
             rsec_engine_free_event(items[i].event);
             continue;
@@ -468,13 +497,19 @@ static PyObject *engine_tasks(PyObject *op, PyObject *unused) {
     return rsec_py_flight_tasks((rsec_py_engine *)op);
 }
 
+static PyObject *engine_abandon(PyObject *op, PyObject *task) {
+    int was_there = rsec_py_flight_abandon((rsec_py_engine *)op, task);
+    rsec_py_engine_flush((rsec_py_engine *)op);
+    return PyBool_FromLong(was_there);
+}
+
 static void shut_down(rsec_py_engine *self) {
     rsec_engine *engine = self->engine;
     if (engine == NULL) {
         return;
     }
     rsec_py_engine_flush(self);
-    rsec_py_flight_abandon(self);
+    rsec_py_flight_abandon_all(self);
     while (self->hosts != NULL) {
         free_host(self, self->hosts);
     }
@@ -575,6 +610,7 @@ static void engine_dealloc(PyObject *op) {
     }
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    PyObject_ClearWeakRefs(op);
     (void)engine_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
@@ -588,11 +624,18 @@ static PyMethodDef engine_methods[] = {
     {"stop", engine_stop, METH_O,
      "stop(grace)\n--\n\nStops accepting and reading; requests in flight have `grace` seconds. _on_stopped() follows."},
     {"tasks", engine_tasks, METH_NOARGS, "tasks()\n--\n\nThe tasks of handlers that are suspended."},
+    {"abandon", engine_abandon, METH_O,
+     "abandon(task)\n--\n\nGives the request of a suspended handler up: no reply. Whether `task` was such a handler."},
     {"close", engine_close, METH_NOARGS, "close()\n--\n\nEnds everything now and joins the I/O thread."},
     {"_flush", engine_flush, METH_NOARGS, "_flush()\n--\n\nHands finished requests back to the I/O thread."},
     {"_forked", engine_forked, METH_NOARGS, "_forked()\n--\n\nIn a child process: closes its copies of the sockets."},
     {"stats", engine_stats, METH_NOARGS, "stats()\n--\n\nA dict of counters; empty once closed."},
     {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef engine_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(rsec_py_engine, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef engine_getset[] = {
@@ -608,6 +651,7 @@ static PyType_Slot engine_slots[] = {
     {Py_tp_traverse, engine_traverse},
     {Py_tp_clear, engine_clear},
     {Py_tp_methods, engine_methods},
+    {Py_tp_members, engine_members},
     {Py_tp_getset, engine_getset},
     {0, NULL},
 };

@@ -30,6 +30,7 @@ typedef struct {
     char is_flush_due;     /* _flush is scheduled */
     char is_stopped;       /* RSEC_UP_STOPPED was seen */
     uint8_t warned[32];    /* request codes (by bit) whose misfit replies were warned about */
+    PyObject *weakrefs;
     uint64_t handler_errors, handler_no_replies, handlers_suspended;
 } rsec_py_engine;
 
@@ -38,6 +39,7 @@ typedef struct rsec_py_host {
     struct rsec_py_host *prev, *next;
     rsec_peer *peer;       /* counted reference */
     PyObject *address;     /* str */
+    PyObject *peer_object; /* the Peer that packets show; NULL before the first request */
     PyObject *host;        /* the RemoteHost found */
     PyObject *secret;      /* bytes */
     uint64_t batch;        /* when it was last looked up */
@@ -46,11 +48,13 @@ typedef struct rsec_py_host {
 /* --- flight.c --- */
 
 /* Runs the handler for `req` until it suspends or ends. -1 only for KeyboardInterrupt and SystemExit, as in any task. */
-int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address);
+int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address, PyObject *peer);
 /* The tasks of suspended handlers; new list. */
 PyObject *rsec_py_flight_tasks(rsec_py_engine *self);
+/* Lets go of the suspended handler that `task` runs: its request is given back unanswered. Whether there is one. */
+int rsec_py_flight_abandon(rsec_py_engine *self, PyObject *task);
 /* Lets go of suspended handlers: their requests are freed unanswered, their tasks run on alone. */
-void rsec_py_flight_abandon(rsec_py_engine *self);
+void rsec_py_flight_abandon_all(rsec_py_engine *self);
 int rsec_py_flight_register(PyObject *module, rsec_py_state *state);
 
 /* --- engine.c --- */

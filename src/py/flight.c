@@ -324,7 +324,7 @@ static int suspend(rsec_py_engine *self, rsec_request *req, PyObject *packet, Py
     return rc;
 }
 
-int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address) {
+int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address, PyObject *peer) {
     rsec_py_state *state = self->state;
     PyObject *awaitable = NULL, *task = NULL, *result = NULL, *is_done = NULL;
     PyObject *raw = rsec_py_bytes(rsec_request_packet(req)), *packet = NULL;
@@ -332,7 +332,7 @@ int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret
         packet = Py_NewRef(raw);
     } else if (raw != NULL) {
         PyObject *dictionary = PyObject_GetAttr(self->server, state->name_dict);
-        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, secret, dictionary) : NULL;
+        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, secret, dictionary, peer) : NULL;
         Py_XDECREF(dictionary);
     }
     Py_XDECREF(raw);
@@ -407,7 +407,21 @@ PyObject *rsec_py_flight_tasks(rsec_py_engine *self) {
     return tasks;
 }
 
-void rsec_py_flight_abandon(rsec_py_engine *self) {
+int rsec_py_flight_abandon(rsec_py_engine *self, PyObject *task) {
+    rsec_py_flight *flight = self->flights;
+    while (flight != NULL && flight->task != task) {
+        flight = flight->next;
+    }
+    if (flight == NULL) {
+        return 0;
+    }
+    rsec_py_engine_give_back(self, flight->req);
+    flight->req = NULL;
+    unlink_flight(flight);
+    return 1;
+}
+
+void rsec_py_flight_abandon_all(rsec_py_engine *self) {
     while (self->flights != NULL) {
         rsec_py_flight *flight = self->flights;
         rsec_request_free(flight->req);

@@ -218,6 +218,19 @@ static PyObject *check_request(PyObject *module, PyObject *args) {
     return result;
 }
 
+static PyObject *md5_of(PyObject *module, PyObject *arg) {
+    Py_buffer octets;
+    uint8_t out[RSEC_AUTHENTICATOR_LEN];
+    if (PyObject_GetBuffer(arg, &octets, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    const rsec_view part = rsec_view_of(octets.buf, (size_t)octets.len);
+    rsec_status status = rsec_digest_md5(state_of(module)->digest, &part, 1, out);
+    PyBuffer_Release(&octets);
+    return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, sizeof out))
+                             : rsec_py_fail(state_of(module), status, "MD5");
+}
+
 /* --- fingerprints --- */
 
 static PyObject *normalize_fingerprint(PyObject *module, PyObject *text) {
@@ -263,6 +276,34 @@ static PyObject *register_packet_types(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static int append_name(void *arg, const char *name, uint64_t value) {
+    PyObject *text = PyUnicode_FromString(name);
+    int rc = text != NULL ? PyList_Append(arg, text) : -1;
+    (void)value;
+    Py_XDECREF(text);
+    return rc;
+}
+
+static PyObject *counter_names(PyObject *module, PyObject *unused) {
+    static const rsec_counters none;
+    (void)module;
+    (void)unused;
+    PyObject *names = PyList_New(0), *tuple = NULL;
+    if (names != NULL && rsec_counters_visit(&none, append_name, names) == 0) {
+        tuple = PyList_AsTuple(names);
+    }
+    Py_XDECREF(names);
+    return tuple;
+}
+
+static PyObject *code_name(PyObject *module, PyObject *code) {
+    (void)module;
+    long value = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
+    PyErr_Clear(); /* out of range: no name */
+    const char *name = value >= 0 && value <= 255 ? rsec_code_name((uint8_t)value) : NULL;
+    return name != NULL ? PyUnicode_FromString(name) : PyUnicode_FromFormat("Code-%S", code);
+}
+
 static PyObject *live_objects(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
@@ -284,6 +325,9 @@ static PyMethodDef functions[] = {
     {"normalize_fingerprint", normalize_fingerprint, METH_O,
      "normalize_fingerprint(text)\n--\n\n64 lower-case digits out of any spelling of a SHA-256 fingerprint. ValueError."},
     {"equal_octets", equal_octets, METH_VARARGS, "equal_octets(a, b)\n--\n\nEquality in constant time."},
+    {"md5", md5_of, METH_O, "md5(octets)\n--\n\nThe MD5 digest, 16 octets, also where a policy forbids it to others."},
+    {"code_name", code_name, METH_O, "code_name(code)\n--\n\n\"Access-Request\", or \"Code-N\"."},
+    {"counter_names", counter_names, METH_NOARGS, "counter_names()\n--\n\nThe keys of Engine.stats() that C keeps."},
     {"live_objects", live_objects, METH_NOARGS,
      "live_objects()\n--\n\nHow many C objects of each kind exist in this process, to find leaks."},
     {"register_packet_types", register_packet_types, METH_VARARGS,
@@ -320,7 +364,8 @@ static int module_exec(PyObject *module) {
     state->packet_error = exceptions != NULL ? PyObject_GetAttrString(exceptions, "PacketError") : NULL;
     Py_XDECREF(exceptions);
     if (state->packet_error == NULL || rsec_py_attribute_register(module, state) < 0 ||
-        rsec_py_packet_register(module, state) < 0 || rsec_py_engine_register(module, state) < 0) {
+        rsec_py_packet_register(module, state) < 0 || rsec_py_engine_register(module, state) < 0 ||
+        rsec_py_peer_register(module, state) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "OPENSSL_VERSION", OpenSSL_version(OPENSSL_VERSION));
@@ -332,6 +377,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->attribute_type);
     Py_VISIT(state->engine_type);
     Py_VISIT(state->flight_type);
+    Py_VISIT(state->peer_type);
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_VISIT(state->kinds[i]);
     }
@@ -346,6 +392,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->attribute_type);
     Py_CLEAR(state->engine_type);
     Py_CLEAR(state->flight_type);
+    Py_CLEAR(state->peer_type);
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_CLEAR(state->kinds[i]);
     }

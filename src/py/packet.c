@@ -17,6 +17,7 @@ static rsec_py_packet *alloc_packet(rsec_py_state *state, PyTypeObject *type) {
     self->original_code = Py_NewRef(Py_None);
     self->message_authenticator = Py_NewRef(Py_None);
     self->raw_packet = Py_NewRef(Py_None);
+    self->peer = Py_NewRef(Py_None);
     return self;
 }
 
@@ -64,7 +65,8 @@ static int adopt(rsec_py_packet *self, PyObject *raw) {
     return 0;
 }
 
-PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary) {
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
+                                  PyObject *peer) {
     PyTypeObject *type = state->kinds[kind_of((uint8_t)PyBytes_AS_STRING(raw)[0])];
     if (type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "pyradsec.packet has not been imported");
@@ -75,7 +77,8 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
         return NULL;
     }
     self->secret = Py_NewRef(secret);
-    self->dict = Py_XNewRef(dictionary);
+    self->dict = Py_NewRef(dictionary);
+    Py_SETREF(self->peer, Py_NewRef(peer));
     self->radius_version = PyLong_FromLong(0);
     if (self->radius_version == NULL || adopt(self, raw) < 0) {
         Py_DECREF(self);
@@ -524,7 +527,7 @@ static int packet_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(self->raw_packet);
     Py_VISIT(self->dict);
     Py_VISIT(self->store);
-    return 0;
+    return 0; /* a Peer refers to nothing that could refer to a packet */
 }
 
 static int packet_clear(PyObject *op) {
@@ -541,6 +544,7 @@ static int packet_clear(PyObject *op) {
     Py_CLEAR(self->raw_packet);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->store);
+    Py_CLEAR(self->peer);
     return 0;
 }
 
@@ -564,6 +568,7 @@ static PyMemberDef packet_members[] = {
     {"message_authenticator", T_OBJECT, offsetof(rsec_py_packet, message_authenticator), 0,
      "True: signed with a Message-Authenticator when serialised."},
     {"raw_packet", T_OBJECT, offsetof(rsec_py_packet, raw_packet), 0, "The octets received, or None."},
+    {"peer", T_OBJECT, offsetof(rsec_py_packet, peer), 0, "The Peer that sent it, where a server received it; else None."},
     {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},
     {NULL, 0, 0, 0, NULL},
 };

@@ -24,12 +24,14 @@ typedef struct {
     PyObject *radius_version, *token, *request_authenticator, *original_code, *message_authenticator;
     PyObject *raw_packet;            /* bytes as received, or None */
     PyObject *dict;                  /* the Dictionary; NULL: no such attribute */
+    PyObject *peer;                  /* the Peer it came from, or None */
     PyObject *store;                 /* dict; NULL: still to be made from raw_packet */
 } rsec_py_packet;
 
 /* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket
- * 40 and 43, Packet otherwise. `secret` is bytes. `dictionary` NULL: the packet has no attribute dict. New reference. */
-PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary);
+ * 40 and 43, Packet otherwise. `secret` is bytes. `peer` is a Peer or None. New reference. */
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
+                                  PyObject *peer);
 
 /* Whether `op` is a packet. */
 static inline int rsec_py_packet_is(rsec_py_state *state, PyObject *op) {

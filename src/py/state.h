@@ -49,6 +49,7 @@ typedef struct rsec_py_state {
     PyTypeObject *attribute_type;     /* Attribute */
     PyTypeObject *engine_type;        /* Engine */
     PyTypeObject *flight_type;        /* a running handler */
+    PyTypeObject *peer_type;          /* Peer */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
     PyObject *packet_error;           /* pyradsec.exceptions.PacketError */
     PyObject *reply_packet;           /* PacketBase.reply_packet: what tells an overridden one */
@@ -72,5 +73,6 @@ static inline PyObject *rsec_py_bytes(rsec_view octets) {
 int rsec_py_attribute_register(PyObject *module, rsec_py_state *state);
 int rsec_py_packet_register(PyObject *module, rsec_py_state *state);
 int rsec_py_engine_register(PyObject *module, rsec_py_state *state);
+int rsec_py_peer_register(PyObject *module, rsec_py_state *state);
 
 #endif
