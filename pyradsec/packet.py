@@ -65,10 +65,10 @@ class Packet(_core.PacketBase):
     secret: the shared secret, bytes. authenticator: 16 octets or None; on a reply, its request's.
     radius_version: what it is serialised for.
 
-    Further keywords: `dict`, the Dictionary that names are looked up in; `packet`, the octets of a received packet, from
-    which code, id, authenticator and attributes are taken (PacketError when they are none); `message_authenticator`, True to
-    sign; every other one is an attribute, `_` standing for `-`: `User_Name="bob"`. KeyError for a name that the dictionary
-    does not know.
+    Further keywords: `dict`, the Dictionary that names are looked up in; `packet`, the octets of a received packet,
+    from which code, id, authenticator and attributes are taken (PacketError when they are none);
+    `message_authenticator`, True to sign; every other one is an attribute, `_` standing for `-`: `User_Name="bob"`.
+    KeyError for a name that the dictionary does not know.
 
     A packet without attributes is false in a condition. It is not thread safe: one thread at a time.
     """
@@ -183,14 +183,14 @@ class Packet(_core.PacketBase):
         """The value of an attribute as people may see it: secrets masked, what does not decode in hex."""
         dictionary = getattr(self, "dict", None)
         attribute = dictionary.attributes.get(key) if isinstance(dictionary, Dictionary) else None
-        if key in _MASKED or getattr(attribute, "encrypt", 0):
+        if key in _MASKED or (attribute is not None and attribute.encrypt):
             return "<hidden>"
         if attribute is None and key in (2, _CHAP_PASSWORD):
             return "<hidden>"
         try:
             return repr(self[key])
         except (KeyError, ValueError, PacketError):
-            octets = next((value for name, value in zip(self.keys(), self.values(), strict=True) if name == key), [])
+            octets: list[bytes] = dict(zip(self.keys(), self.values(), strict=True)).get(key, [])
             return "[" + ", ".join(f"0x{value.hex()}" for value in octets) + "]"
 
     # --- Message-Authenticator ---
@@ -204,8 +204,8 @@ class Packet(_core.PacketBase):
         return _EAP_MESSAGE in self
 
     def add_message_authenticator(self) -> None:
-        """Gives the packet a Message-Authenticator, behind the attributes it has; signed when it is serialised (RFC 3579
-        §3.2). RADIUS/1.1 has none: nothing happens there (V11-3)."""
+        """Gives the packet a Message-Authenticator, behind the attributes it has; signed when it is serialised (RFC
+        3579 §3.2). RADIUS/1.1 has none: nothing happens there (V11-3)."""
         if self.radius_version == RadiusVersion.V1_1:
             return
         self.message_authenticator = True
@@ -222,10 +222,11 @@ class Packet(_core.PacketBase):
         original_authenticator: bytes | None = None,
         original_code: int | None = None,
     ) -> bool:
-        """Whether the Message-Authenticator verifies over the octets received, or over those the packet would be sent as.
+        """Whether the Message-Authenticator verifies over the octets received, or over those the packet would be
+        sent as.
 
-        `original_authenticator` and `original_code` belong to the request, when this is a reply; left out, the packet's own
-        are taken. PacketError when there is none, more than one, or one that has not 16 octets.
+        `original_authenticator` and `original_code` belong to the request, when this is a reply; left out, the
+        packet's own are taken. PacketError when there is none, more than one, or one that has not 16 octets.
         """
         raw = self.raw_packet
         if raw is None:

@@ -180,7 +180,7 @@ _ASCEND_WORDS = {
     "action": {"discard": 0, "accept": 1, "redirect": 0x20},
     "direction": {"in": 1, "out": 0},
 }
-_ASCEND_NUMBERS = {"proto": 0xFF, "sport": 0xFFFF, "dport": 0xFFFF, "sportq": 4, "dportq": 4}
+_ASCEND_NUMBERS = {"proto": 0xFF, "sport": 0xFFFF, "dport": 0xFFFF, "sportq": 0xFF, "dportq": 0xFF}
 
 
 def encode_ascend_binary(orig_str: str) -> bytes:

@@ -23,7 +23,8 @@ logger = logging.getLogger("pyradsec")
 class RadSecClient:
     """A RADIUS/TLS client: one connection, one request at a time, kept open between requests.
 
-    server, port: where to connect. secret: b"radsec" unless another one was agreed (RFC 6614 §2.3). dict: the Dictionary.
+    server, port: where to connect. secret: b"radsec" unless another one was agreed (RFC 6614 §2.3). dict: the
+    Dictionary.
     retries: attempts, at least one. timeout: seconds for connecting, and again for the reply, in each attempt.
     certfile, keyfile: what the client shows; certfile_server: the CA certificates that the server is trusted by.
     check_hostname: the server's certificate has to name `server`, in its subjectAltName (TLS-4).
@@ -112,7 +113,9 @@ class RadSecClient:
         try:
             ctx.load_verify_locations(certfile_server)
         except ssl.SSLError as error:
-            raise ssl.SSLError(f"{certfile_server}: no CA certificates can be loaded: {error.reason or error}") from None
+            raise ssl.SSLError(
+                f"{certfile_server}: no CA certificates can be loaded: {error.reason or error}"
+            ) from None
         try:
             ctx.load_cert_chain(certfile, keyfile)
         except ssl.SSLError as error:
@@ -150,8 +153,8 @@ class RadSecClient:
     async def send_packet(self, packet: Any) -> Any:
         """Sends a request and returns its verified reply, or None: `last_error` then says why.
 
-        Lost connections, TLS errors and timeouts are tried again, `retries` attempts in all; a reply that does not verify is
-        not, and ends the connection. Requests wait for each other.
+        Lost connections, TLS errors and timeouts are tried again, `retries` attempts in all; a reply that does not
+        verify is not, and ends the connection. Requests wait for each other.
         """
         if getattr(packet, "auth_type", "pap").startswith("eap-"):
             raise ValueError(f"auth_type {packet.auth_type!r}: this client does not speak EAP, expected 'pap'")

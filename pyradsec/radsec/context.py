@@ -1,7 +1,8 @@
 """The TLS context that users see, and how the engine's own context is made from it.
 
-The engine runs OpenSSL itself and cannot use an `ssl.SSLContext`. A server still has one, as `ssl_ctx`: what is set in it is
-taken over when the server starts, and what cannot be taken over is refused by name, so that no setting is lost in silence.
+The engine runs OpenSSL itself and cannot use an `ssl.SSLContext`. A server still has one, as `ssl_ctx`: what is set
+in it is taken over when the server starts, and what cannot be taken over is refused by name, so that no setting is
+lost in silence.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def load_server_context(
 ) -> ServerContext:
     """A context with these files and settings, and with nothing that one Python version sets and another does not.
 
-    FileNotFoundError, PermissionError and other OSErrors for files that cannot be read; ssl.SSLError with the file and the
-    reason for those that are no certificate, no key, or do not belong together.
+    FileNotFoundError, PermissionError and other OSErrors for files that cannot be read; ssl.SSLError with the file
+    and the reason for those that are no certificate, no key, or do not belong together.
     """
     paths = f"certificate {certfile}, private key {keyfile}, trusted certificates {ca_certfile}"
     _check_readable("certificate", certfile, paths)
@@ -167,11 +168,13 @@ def take_over(
     """The engine's TLS context with everything that is set in `context`: versions, verify_mode, verify_flags, options,
     ciphers, trusted certificates, certificate and key, key log.
 
-    Returns it, the days until the certificate expires (negative: it has), and whether it is not valid yet. ValueError names
-    what cannot be taken over; ssl.SSLError names the file that cannot be loaded.
+    Returns it, the days until the certificate expires (negative: it has), and whether it is not valid yet.
+    ValueError names what cannot be taken over; ssl.SSLError names the file that cannot be loaded.
     """
     if not isinstance(context, ServerContext):
-        raise ValueError("ssl_ctx was replaced: settings can be changed in the SSLContext that the server made, not in another")
+        raise ValueError(
+            "ssl_ctx was replaced: settings can be changed in the SSLContext that the server made, not in another"
+        )
     refused = list(_refusals(context))
     if context.num_tickets not in (2, tickets):
         refused.append("a number of session tickets (num_tickets): use session_tickets")

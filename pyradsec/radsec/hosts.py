@@ -22,9 +22,9 @@ def _network(text: str) -> _Network | None:
 def find_host(hosts: Any, address: str) -> Any:
     """What the mapping `hosts` holds for a peer at `address`, or None.
 
-    In this order: the exact text; the longest network among the keys ("10.0.0.0/8", "2001:db8::/32") that holds the address,
-    an address in another spelling counting as a network of one; "0.0.0.0" and "::", which stand for everybody, the peer's own
-    family first. Any mapping will do; what it raises comes through.
+    In this order: the exact text; the longest network among the keys ("10.0.0.0/8", "2001:db8::/32") that holds the
+    address, an address in another spelling counting as a network of one; "0.0.0.0" and "::", which stand for
+    everybody, the peer's own family first. Any mapping will do; what it raises comes through.
     """
     if address in hosts:
         return hosts[address]

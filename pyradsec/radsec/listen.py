@@ -6,13 +6,15 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 __all__ = ["open_listeners"]
 
 # With port 0 and several addresses, a port that one address got may be taken on another.
 _COMMON_PORT_TRIES = 32
 
-_Address = tuple[int, tuple[str | int, ...]]
+# A family and what bind() takes for it.
+_Address = tuple[int, Any]
 
 
 def _resolve(listen_address: str | Sequence[str] | None, port: int) -> list[_Address]:
@@ -36,7 +38,7 @@ def _resolve(listen_address: str | Sequence[str] | None, port: int) -> list[_Add
     return list(found)
 
 
-def _listen(family: int, address: tuple[str | int, ...], backlog: int) -> socket.socket:
+def _listen(family: int, address: Any, backlog: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -48,9 +50,7 @@ def _listen(family: int, address: tuple[str | int, ...], backlog: int) -> socket
         sock.listen(backlog)
     except OSError as error:
         sock.close()
-        raise type(error)(
-            error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}"
-        ) from None
+        raise type(error)(error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from None
     return sock
 
 
@@ -70,8 +70,8 @@ def _listen_all(addresses: list[_Address], backlog: int) -> list[socket.socket]:
 
 
 def open_listeners(listen_address: str | Sequence[str] | None, port: int, backlog: int) -> list[socket.socket]:
-    """Listening, non-blocking sockets on `port` of every address that `listen_address` stands for: text, a name, None or ""
-    for all, or a list of these. Port 0 takes a free one, the same for all. OSError with the address."""
+    """Listening, non-blocking sockets on `port` of every address that `listen_address` stands for: text, a name,
+    None or "" for all, or a list of these. Port 0 takes a free one, the same for all. OSError with the address."""
     addresses = _resolve(listen_address, port)
     # Without an IPv6 stack a wildcard still names "::": then the others are what there is.
     if not listen_address and len(addresses) > 1:

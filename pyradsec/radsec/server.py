@@ -69,44 +69,46 @@ class RadSecServer:
             async def handle_accounting(self, packet):
                 return packet.create_reply()
 
-    A handler is a coroutine function that takes the request (its attributes are decoded as they are read; `packet.peer` says
-    who sent it) and returns the reply, most often made with `packet.create_reply()`. Handlers of one connection run side by
-    side; replies leave as they are ready. One that raises or returns None costs its own request its reply, is logged and
-    counted, and nothing else happens.
+    A handler is a coroutine function that takes the request (its attributes are decoded as they are read;
+    `packet.peer` says who sent it) and returns the reply, most often made with `packet.create_reply()`. Handlers of
+    one connection run side by side; replies leave as they are ready. One that raises or returns None costs its own
+    request its reply, is logged and counted, and nothing else happens.
 
-    TLS, framing, verification, Status-Server, and CoA or Disconnect that nobody handles are dealt with in C on a thread of
-    their own, which never takes the interpreter's lock. Handlers run on the event loop that `start()` was called on. All
-    methods belong to that loop's thread.
+    TLS, framing, verification, Status-Server, and CoA or Disconnect that nobody handles are dealt with in C on a
+    thread of their own, which never takes the interpreter's lock. Handlers run on the event loop that `start()` was
+    called on. All methods belong to that loop's thread.
 
     Parameters
     ----------
     listen_address: text, a name, None or "" for all addresses, or a list of these. "::" is IPv6 only.
     listen_port: TCP port; 0 takes a free one (see `addresses`).
-    hosts: mapping from peer address, network ("10.0.0.0/8", "2001:db8::/32") or wildcard ("0.0.0.0", "::") to RemoteHost. Looked
-        up when a peer connects, before its handshake, and with every batch of requests afterwards.
+    hosts: mapping from peer address, network ("10.0.0.0/8", "2001:db8::/32") or wildcard ("0.0.0.0", "::") to
+        RemoteHost. Looked up when a peer connects, before its handshake, and with every batch of requests afterwards.
     dictionary: the Dictionary of the packets; the attribute is called `dict`.
-    verify_packet: check the Request Authenticator of Accounting-, CoA- and Disconnect-Requests (PKT-4). A Message-Authenticator
-        that is there is always checked.
+    verify_packet: check the Request Authenticator of Accounting-, CoA- and Disconnect-Requests (PKT-4). A
+        Message-Authenticator that is there is always checked.
     certfile, keyfile, ca_certfile: PEM files; the CA's certificates are what clients are trusted by.
     verify_mode: ssl.CERT_REQUIRED, CERT_OPTIONAL or CERT_NONE.
     minimum_tls_version: ssl.TLSVersion; TLS 1.2 when left out. ciphers: OpenSSL's cipher list for TLS 1.2.
-    allowed_client_fingerprints: SHA-256 fingerprints in any spelling; when given, others are refused even if trusted (TLS-5).
+    allowed_client_fingerprints: SHA-256 fingerprints in any spelling; when given, others are refused even if trusted
+    (TLS-5).
     connection_read_timeout: seconds that a connection may be idle with nothing in flight; None: for ever.
     max_packets_per_connection: accepted requests after which a connection ends in good order; None: no limit.
-    require_message_authenticator: True: every request needs one, every reply carries one; "access": Access-Requests and their
-        replies. Status-Server needs one always.
+    require_message_authenticator: True: every request needs one, every reply carries one; "access": Access-Requests
+        and their replies. Status-Server needs one always.
     require_eap_message_authenticator: packets with EAP-Message need one (PKT-15).
-    enable_coa, enable_disconnect: False answers CoA-NAK or Disconnect-NAK with Error-Cause 406, whatever handlers there are.
+    enable_coa, enable_disconnect: False answers CoA-NAK or Disconnect-NAK with Error-Cause 406, whatever handlers
+    there are.
     radius_versions: (RadiusVersion.V1_0,).
 
     Keyword-only; None is no limit; read by start():
-    handshake_timeout (10 s from accept to the end of the handshake), max_handshakes (1024 half-open connections, past which the
-    oldest gives way), max_new_connections_per_s (None), max_connections (10000, or 256 less than the process may have
-    descriptors), max_connections_per_peer (None), packet_timeout (30 s from a packet's first octet to its last), max_in_flight
-    (256 requests with handlers, per connection), max_in_flight_total (16384, over all), max_output (1048576 octets waiting for one
-    peer to read), write_timeout (30 s without progress while they wait), backlog (1024 connections the kernel keeps for us),
-    session_tickets (0: no resumption), unknown_code ("ignore", or "protocol-error" to answer request codes that no server knows
-    with Protocol-Error and Error-Cause 406).
+    handshake_timeout (10 s from accept to the end of the handshake), max_handshakes (1024 half-open connections,
+    past which the oldest gives way), max_new_connections_per_s (None), max_connections (10000, or 256 less than the
+    process may have descriptors), max_connections_per_peer (None), packet_timeout (30 s from a packet's first octet
+    to its last), max_in_flight (256 requests with handlers, per connection), max_in_flight_total (16384, over all),
+    max_output (1048576 octets waiting for one peer to read), write_timeout (30 s without progress while they wait),
+    backlog (1024 connections the kernel keeps for us), session_tickets (0: no resumption), unknown_code ("ignore",
+    or "protocol-error" to answer request codes that no server knows with Protocol-Error and Error-Cause 406).
 
     ValueError or TypeError for settings out of range, OSError and ssl.SSLError, which name the file, for certificates.
     """
@@ -138,7 +140,7 @@ class RadSecServer:
         handshake_timeout: float | None = 10.0,
         max_handshakes: int | None = 1024,
         max_new_connections_per_s: float | None = None,
-        max_connections: int | None | EllipsisType = ...,
+        max_connections: int | EllipsisType | None = ...,
         max_connections_per_peer: int | None = None,
         packet_timeout: float | None = 30.0,
         max_in_flight: int | None = 256,
@@ -184,7 +186,9 @@ class RadSecServer:
         self.handshake_timeout = handshake_timeout
         self.max_handshakes = max_handshakes
         self.max_new_connections_per_s = max_new_connections_per_s
-        self.max_connections = default_max_connections() if isinstance(max_connections, EllipsisType) else max_connections
+        self.max_connections = (
+            default_max_connections() if isinstance(max_connections, EllipsisType) else max_connections
+        )
         self.max_connections_per_peer = max_connections_per_peer
         self.packet_timeout = packet_timeout
         self.max_in_flight = max_in_flight
@@ -211,8 +215,8 @@ class RadSecServer:
         minimum_tls_version: ssl.TLSVersion,
         ciphers: str | None,
     ) -> None:
-        """Sets `ssl_ctx` from the constructor's arguments. It can be called, but not overridden: change `ssl_ctx` afterwards,
-        before start(), which takes over what can be and names what cannot."""
+        """Sets `ssl_ctx` from the constructor's arguments. It can be called, but not overridden: change `ssl_ctx`
+        afterwards, before start(), which takes over what can be and names what cannot."""
         self.ssl_ctx = load_server_context(certfile, keyfile, ca_certfile, verify_mode, minimum_tls_version, ciphers)
         self.ssl_ctx.num_tickets = self.session_tickets
 
@@ -244,8 +248,9 @@ class RadSecServer:
     # --- life ---
 
     async def run(self) -> None:
-        """Serves until cancelled, then ends everything at once and returns normally: Ctrl-C under asyncio.run(server.run()) is
-        exit status 0. Who wants the cancellation to go on uses start(), wait_closed() and stop()."""
+        """Serves until cancelled, then ends everything at once and returns normally: Ctrl-C under
+        asyncio.run(server.run()) is exit status 0. Who wants the cancellation to go on uses start(), wait_closed()
+        and stop()."""
         await self.start()
         try:
             await self.wait_closed()
@@ -255,8 +260,8 @@ class RadSecServer:
             await self.stop(grace=0)
 
     async def start(self) -> None:
-        """Listens and serves from here on, on the running event loop. RuntimeError when it serves already; OSError with the
-        address; ValueError names what of `ssl_ctx` cannot be taken over; ssl.SSLError."""
+        """Listens and serves from here on, on the running event loop. RuntimeError when it serves already; OSError
+        with the address; ValueError names what of `ssl_ctx` cannot be taken over; ssl.SSLError."""
         loop = asyncio.get_running_loop()
         if self._engine is not None:
             if self._stopped is not None and not self._stopped.get_loop().is_closed():
@@ -304,11 +309,11 @@ class RadSecServer:
         return tls
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Stops accepting and reading, lets the handlers that run finish for at most `grace` seconds, sends their replies, then
-        close_notify and FIN (TLS-11). Handlers that still run then are cancelled.
+        """Stops accepting and reading, lets the handlers that run finish for at most `grace` seconds, sends their
+        replies, then close_notify and FIN (TLS-11). Handlers that still run then are cancelled.
 
-        May be called twice; a second call can only shorten the time. Inside a handler it does not wait for that handler, whose
-        reply is not sent. RuntimeError on another event loop than start()'s.
+        May be called twice; a second call can only shorten the time. Inside a handler it does not wait for that
+        handler, whose reply is not sent. RuntimeError on another event loop than start()'s.
         """
         engine, stopped = self._engine, self._stopped
         if engine is None or stopped is None:
@@ -363,9 +368,10 @@ class RadSecServer:
         return list(self._addresses) if self._engine is not None else []
 
     def stats(self) -> dict[str, int]:
-        """Counters of the engine since start(): connections, packets by code, events by reason, limits met, replies and where they
-        went; gauges of what is open and in flight; `handler_errors`, `handler_no_replies`; `certificate_days_left` (negative
-        once it has expired) and `certificate_not_yet_valid` of the server's certificate. A stopped server keeps its last ones."""
+        """Counters of the engine since start(): connections, packets by code, events by reason, limits met, replies
+        and where they went; gauges of what is open and in flight; `handler_errors`, `handler_no_replies`;
+        `certificate_days_left` (negative once it has expired) and `certificate_not_yet_valid` of the server's
+        certificate. A stopped server keeps its last ones."""
         stats = dict(self._last_stats if self._engine is None else self._engine.stats())
         stats["certificate_days_left"] = self._certificate_days
         stats["certificate_not_yet_valid"] = int(self._certificate_not_yet_valid)
@@ -378,11 +384,11 @@ class RadSecServer:
     ) -> Packet | None:
         """The reply to the octets `data` of one packet from `host`, with the engine's own verdicts.
 
-        UnknownHost, PacketError for what is malformed or does not verify, ServerPacketError for a code that is not answered,
-        and whatever the handler raises.
+        UnknownHost, PacketError for what is malformed or does not verify, ServerPacketError for a code that is not
+        answered, and whatever the handler raises.
 
-        Overridden, it gets every packet that arrives, unverified and from anybody, and what it returns is sent as it is: a hook
-        for those who want it all. The engine then does TLS and framing only.
+        Overridden, it gets every packet that arrives, unverified and from anybody, and what it returns is sent as it
+        is: a hook for those who want it all. The engine then does TLS and framing only.
         """
         remote = self._resolve(host)
         if remote is None:
@@ -433,7 +439,8 @@ class RadSecServer:
         return reply
 
     def _finish_reply(self, packet: Packet, reply: Packet) -> Packet:
-        """Adds what the engine adds to a reply: Message-Authenticator, first, by the mirror rule (PKT-17); Proxy-State (PKT-11)."""
+        """Adds what the engine adds to a reply: Message-Authenticator, first, by the mirror rule (PKT-17);
+        Proxy-State (PKT-11)."""
         policy = self._policy()
         wants = (
             packet.has_message_authenticator()

@@ -67,8 +67,8 @@ def enforce_tls_version_floor(minimum: ssl.TLSVersion, versions: Iterable[Radius
 
 
 def apply_alpn(ctx: ssl.SSLContext, versions: Sequence[RadiusVersion]) -> None:
-    """Offers `versions` by ALPN, highest first. RADIUS/1.0 alone needs no ALPN and leaves `ctx` as it is. ValueError for
-    none."""
+    """Offers `versions` by ALPN, highest first. RADIUS/1.0 alone needs no ALPN and leaves `ctx` as it is. ValueError
+    for none."""
     if not versions:
         raise ValueError("radius_versions: expected one version or more, found none")
     if tuple(versions) == (RadiusVersion.V1_0,):

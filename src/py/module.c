@@ -19,6 +19,34 @@ PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *wha
     return PyErr_Format(state->packet_error, "%s: %s", what, rsec_status_text(status));
 }
 
+PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view pkt, size_t off) {
+    PyObject *error = state->packet_error;
+    if (pkt.len < RSEC_HEADER_LEN) {
+        return PyErr_Format(error, "Packet header is corrupt: expected 20 octets or more, found %zu", pkt.len);
+    }
+    switch (status) {
+    case RSEC_TOO_SHORT:
+        return PyErr_Format(error, "Packet length %u is too small: expected 20 to 4096", (unsigned)rsec_packet_length(pkt));
+    case RSEC_TOO_LONG:
+        return PyErr_Format(error, "Packet length %u is too long: expected 20 to 4096, found %zu octets",
+                            (unsigned)rsec_packet_length(pkt), pkt.len);
+    case RSEC_LENGTH_MISMATCH:
+        return PyErr_Format(error, "Packet has invalid length: the Length field says %u, found %zu octets",
+                            (unsigned)rsec_packet_length(pkt), pkt.len);
+    case RSEC_ATTR_LENGTH:
+        return PyErr_Format(error, "Attribute %u at octet %zu has invalid length %u: too small, expected 2 or more",
+                            (unsigned)pkt.ptr[off], off, (unsigned)pkt.ptr[off + 1]);
+    case RSEC_ATTR_OVERRUN:
+        if (pkt.len - off < RSEC_ATTR_HEADER_LEN) {
+            return PyErr_Format(error, "Attribute header is corrupt: a lone octet at %zu of %zu", off, pkt.len);
+        }
+        return PyErr_Format(error, "Attribute %u at octet %zu has invalid length %u: it runs past the end of the packet at %zu",
+                            (unsigned)pkt.ptr[off], off, (unsigned)pkt.ptr[off + 1], pkt.len);
+    default:
+        return rsec_py_fail(state, status, "packet");
+    }
+}
+
 static rsec_py_state *state_of(PyObject *module) {
     return PyModule_GetState(module);
 }
@@ -64,14 +92,7 @@ static int scan(PyObject *module, const Py_buffer *raw, rsec_view *pkt, rsec_pac
     if (status == RSEC_OK) {
         return 0;
     }
-    const char *words = status == RSEC_TOO_SHORT && pkt->len < RSEC_HEADER_LEN ? "Packet header is corrupt"
-                        : status == RSEC_TOO_SHORT                             ? "Packet length is too small"
-                        : status == RSEC_TOO_LONG                              ? "Packet length is too long"
-                        : status == RSEC_LENGTH_MISMATCH                       ? "Packet has invalid length"
-                        : pkt->len - off < 2                                   ? "Attribute header is corrupt"
-                                                                               : "Attribute has invalid length";
-    (void)PyErr_Format(state_of(module)->packet_error, "%s: %s, at octet %zu of %zu", words, rsec_status_text(status), off,
-                       pkt->len);
+    (void)rsec_py_fail_scan(state_of(module), status, *pkt, off);
     return -1;
 }
 

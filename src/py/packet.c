@@ -45,9 +45,7 @@ static int adopt(rsec_py_packet *self, PyObject *raw) {
     size_t off;
     rsec_status status = rsec_packet_scan(pkt, &facts, &off);
     if (status != RSEC_OK) {
-        char what[64];
-        (void)PyOS_snprintf(what, sizeof what, "octet %zu of %zu", off, pkt.len);
-        (void)rsec_py_fail(self->state, status, what);
+        (void)rsec_py_fail_scan(self->state, status, pkt, off);
         return -1;
     }
     PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(pkt.ptr[1]);

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "crypto/digest.h"
+#include "wire/packet.h"
 #include "wire/status.h"
 #include "wire/view.h"
 
@@ -60,6 +61,10 @@ typedef struct rsec_py_state {
 
 /* Sets PacketError with `what` ("Access-Request id 3") and the words of `status`; returns NULL. */
 PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *what);
+
+/* Sets PacketError for octets that rsec_packet_scan refused with `status` at `off`: what was expected there and what was found.
+ * Returns NULL. */
+PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view pkt, size_t off);
 
 /* A view of a bytes object's octets; valid while it lives. */
 static inline rsec_view rsec_py_bytes_view(PyObject *bytes) {

@@ -1,0 +1,114 @@
+"""The examples run as a reader would run them, against each other, with hostname validation on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of a running server_radsec.py."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "server_radsec.py"), "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    found = re.search(r"serving RADIUS/TLS on 127\.0\.0\.1 port (\d+)", line)
+    assert found, line
+    yield int(found[1])
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+
+
+def run(name: str, port: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / name), "--server", "127.0.0.1", "--port", str(port), *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_auth(port: int) -> None:
+    done = run("auth_radsec.py", port)
+    assert (done.returncode, done.stdout) == (0, "accepted Hello alice\n"), done.stderr
+
+
+def test_auth_by_name_checks_the_name_in_the_certificate(port: int) -> None:
+    done = run("auth_radsec.py", port, "--server", "localhost", "--user", "bob", "--password", "builder")
+    assert (done.returncode, done.stdout) == (0, "accepted Hello bob\n"), done.stderr
+
+
+def test_auth_with_a_wrong_password_is_rejected(port: int) -> None:
+    done = run("auth_radsec.py", port, "--password", "looking-glass")
+    assert (done.returncode, done.stdout) == (1, "rejected Who are you?\n"), done.stderr
+
+
+def test_acct(port: int) -> None:
+    done = run("acct_radsec.py", port)
+    assert (done.returncode, done.stdout) == (0, "Start: acknowledged\nStop: acknowledged\n"), done.stderr
+
+
+def test_coa(port: int) -> None:
+    done = run("coa_radsec.py", port, "--session", "c0a")
+    assert (done.returncode, done.stdout) == (0, "change: done\nend: done\n"), done.stderr
+
+
+def test_status(port: int) -> None:
+    done = run("status_radsec.py", port)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_a_server_that_is_not_there_is_told_in_words() -> None:
+    done = run("status_radsec.py", 1)
+    assert done.returncode == 2
+    assert "no reply" in done.stdout
+    assert done.stderr == ""
+
+
+def test_quickstart_shows_every_kind_of_exchange_and_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "quickstart.py"), "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYRADSEC_ONCE": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("Access-Request", "Accounting-Request", "CoA-Request", "Disconnect-Request", "Status-Server"):
+        assert f"client -> {name}" in done.stdout
+    answers = ("Access-Accept", "Access-Reject", "Accounting-Response", "CoA-ACK", "Disconnect-ACK")
+    for name in answers:
+        assert f"client <- {name}" in done.stdout
+    assert done.stderr == ""
+
+
+def test_quickstart_serves_until_interrupted() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(EXAMPLES / "quickstart.py"), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYRADSEC_ONCE"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "until Ctrl-C" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
