@@ -265,6 +265,8 @@ _VALUE_TYPES = frozenset(
 # Where the function here accepts more than the core does.
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "abinary": encode_ascend_binary,
+    "ipv4prefix": encode_ipv4_prefix,
+    "ipv6prefix": encode_ipv6_prefix,
     "ifid": encode_ifid,
     "ether": encode_ether,
 }

@@ -103,8 +103,8 @@ rsec_status rsec_reply_sign(rsec_digest *digest, uint8_t *pkt, size_t len, size_
                             const uint8_t *request_auth, rsec_view secret) {
     if (message_auth_off != 0) {
         uint8_t out[RSEC_AUTHENTICATOR_LEN];
-        rsec_status status =
-            rsec_message_auth_compute(digest, rsec_view_of(pkt, len), message_auth_off, request_auth, secret, out);
+        rsec_status status = rsec_message_auth_compute(digest, rsec_view_of(pkt, len), message_auth_off, request_auth,
+                                                       secret, out);
         if (status != RSEC_OK) {
             return status;
         }

@@ -41,10 +41,10 @@ RSEC_CHECK rsec_status rsec_message_auth_compute(rsec_digest *digest, rsec_view 
 
 /* What a server asks of a request before anything else looks at it. */
 typedef struct {
-    bool check_request_auth;         /* verify the Request Authenticator of codes 4, 40, 43 (`verify_packet`) */
-    bool require_message_auth;       /* on every packet */
+    bool check_request_auth;          /* verify the Request Authenticator of codes 4, 40, 43 (`verify_packet`) */
+    bool require_message_auth;        /* on every packet */
     bool require_message_auth_access; /* on Access-Request */
-    bool require_eap_message_auth;   /* on every packet with EAP-Message (PKT-15) */
+    bool require_eap_message_auth;    /* on every packet with EAP-Message (PKT-15) */
 } rsec_request_policy;
 
 /* The verdict on a received request, from its facts (rsec_packet_scan): form and value of a Message-Authenticator that is

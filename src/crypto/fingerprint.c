@@ -27,7 +27,7 @@ static bool has_prefix(const char *text, size_t len) {
     for (size_t i = 0; i < num; i++) {
         char c = i < len ? text[i] : '\0';
         if (c >= 'A' && c <= 'Z') {
-            c = (char)(c - 'A' + 'a');
+            c = (char)(c | 0x20);
         }
         if (c != prefix[i]) {
             return false;
@@ -63,7 +63,7 @@ void rsec_fingerprint_format(const uint8_t fingerprint[RSEC_FINGERPRINT_LEN], ch
         text[2 * i] = digits[fingerprint[i] >> 4];
         text[2 * i + 1] = digits[fingerprint[i] & 15];
     }
-    text[2 * RSEC_FINGERPRINT_LEN] = '\0';
+    text[RSEC_FINGERPRINT_TEXT - 1] = '\0';
 }
 
 struct rsec_pins {

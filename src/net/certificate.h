@@ -11,10 +11,10 @@
 typedef enum {
     RSEC_CERTIFICATE_SUBJECT, /* RFC 4514 text, "CN=nas7,O=Example" */
     RSEC_CERTIFICATE_ISSUER,
-    RSEC_CERTIFICATE_SERIAL,  /* hexadecimal, upper case */
-    RSEC_CERTIFICATE_SAN,     /* one subjectAltName; `kind` is "DNS", "IP Address", "email", "URI", "DirName", "Registered ID" */
-    RSEC_CERTIFICATE_EKU,     /* one extended key usage, dotted OID */
-    RSEC_CERTIFICATE_POLICY,  /* one certificate policy, dotted OID */
+    RSEC_CERTIFICATE_SERIAL, /* hexadecimal, upper case */
+    RSEC_CERTIFICATE_SAN, /* one subjectAltName; `kind` is "DNS", "IP Address", "email", "URI", "DirName", "Registered ID" */
+    RSEC_CERTIFICATE_EKU,    /* one extended key usage, dotted OID */
+    RSEC_CERTIFICATE_POLICY, /* one certificate policy, dotted OID */
 } rsec_certificate_field;
 
 /* Receives one piece of text: UTF-8 as far as the certificate kept to it, `len` octets, not ended by a NUL (a name may hold

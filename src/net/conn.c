@@ -237,10 +237,9 @@ static void enter_open(rsec_io *io, rsec_conn *conn) {
     char text[RSEC_EVENT_TEXT];
     rsec_tls_verdict verdict = rsec_tls_authorise(io->tls, conn->ssl, text);
     if (verdict != RSEC_TLS_ADMITTED) {
-        rsec_io_log(io,
-                    verdict == RSEC_TLS_REFUSED_FINGERPRINT ? RSEC_EVENT_REFUSED_FINGERPRINT
-                                                            : RSEC_EVENT_REFUSED_HANDSHAKE,
-                    conn->peer, text);
+        rsec_io_log(
+            io, verdict == RSEC_TLS_REFUSED_FINGERPRINT ? RSEC_EVENT_REFUSED_FINGERPRINT : RSEC_EVENT_REFUSED_HANDSHAKE,
+            conn->peer, text);
         rsec_conn_drain(io, conn, RSEC_REFUSAL_LINGER_NS);
         return;
     }

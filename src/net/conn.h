@@ -33,45 +33,45 @@ typedef struct rsec_conn {
     int fd;
     unsigned interest; /* what the poller watches for */
     SSL *ssl;
-    rsec_peer *peer;     /* counted reference */
-    rsec_secret *secret; /* counted reference; NULL until admitted */
-    struct rsec_conn *prev, *next;                      /* io->conns; next also io->graveyard */
+    rsec_peer *peer;               /* counted reference */
+    rsec_secret *secret;           /* counted reference; NULL until admitted */
+    struct rsec_conn *prev, *next; /* io->conns; next also io->graveyard */
     struct rsec_conn *older_half_open, *newer_half_open;
     rsec_link starved_link, handshake_link, dirty_link; /* io->starved, handshakes, dirty */
 
     rsec_timer timer;
     int64_t accepted_ns;
-    int64_t active_ns;     /* the last octets received, or the last reply given */
-    int64_t partial_ns;    /* when the unfinished packet began to arrive; 0: none (LIM-3) */
-    int64_t blocked_ns;    /* since when output waits without progress; 0: none waits (LIM-5) */
-    int64_t end_ns;        /* when DRAINING or LINGERING is given up */
-    int64_t looked_up_ns;  /* when its host was last asked for */
+    int64_t active_ns;    /* the last octets received, or the last reply given */
+    int64_t partial_ns;   /* when the unfinished packet began to arrive; 0: none (LIM-3) */
+    int64_t blocked_ns;   /* since when output waits without progress; 0: none waits (LIM-5) */
+    int64_t end_ns;       /* when DRAINING or LINGERING is given up */
+    int64_t looked_up_ns; /* when its host was last asked for */
 
-    uint8_t *plain;        /* decrypted and not consumed: an unfinished packet, or all that waits while reading is paused */
+    uint8_t *plain; /* decrypted and not consumed: an unfinished packet, or all that waits while reading is paused */
     size_t plain_len, plain_cap;
-    uint8_t *cipher;       /* received and not decrypted, while reading is paused */
+    uint8_t *cipher; /* received and not decrypted, while reading is paused */
     size_t cipher_len;
-    bool is_paused;        /* reading stopped at a bound */
-    bool is_in_doubt;      /* a packet failed verification: its host's secret is being asked for once more */
-    bool was_doubted;      /* that was done for the packet at hand */
-    bool is_packing;       /* the peer put several packets into one record, and gets the same */
-    bool is_eof;           /* its FIN came; OpenSSL has not been told */
+    bool is_paused;         /* reading stopped at a bound */
+    bool is_in_doubt;       /* a packet failed verification: its host's secret is being asked for once more */
+    bool was_doubted;       /* that was done for the packet at hand */
+    bool is_packing;        /* the peer put several packets into one record, and gets the same */
+    bool is_eof;            /* its FIN came; OpenSSL has not been told */
     bool is_close_notified; /* its close_notify came */
-    bool is_finished;      /* our close_notify has been written */
-    bool is_half_open;     /* in the list of those */
-    bool is_counted_open;  /* in the gauge of open connections */
-    bool is_buried;        /* in the graveyard */
+    bool is_finished;       /* our close_notify has been written */
+    bool is_half_open;      /* in the list of those */
+    bool is_counted_open;   /* in the gauge of open connections */
+    bool is_buried;         /* in the graveyard */
 
     rsec_request *table[RSEC_CONN_BUCKETS]; /* accepted requests by identifier (PKT-12) */
-    size_t in_flight;      /* slots taken: with Python, or answered and not yet written */
-    rsec_list waiting;     /* accepted, without a slot, in order */
-    size_t waiting_len;    /* their octets */
-    rsec_list done;        /* back from Python, to be written */
-    uint64_t accepted;     /* requests (max_packets_per_connection) */
+    size_t in_flight;                       /* slots taken: with Python, or answered and not yet written */
+    rsec_list waiting;                      /* accepted, without a slot, in order */
+    size_t waiting_len;                     /* their octets */
+    rsec_list done;                         /* back from Python, to be written */
+    uint64_t accepted;                      /* requests (max_packets_per_connection) */
 
-    uint8_t *out;          /* ciphertext that the socket did not take */
+    uint8_t *out; /* ciphertext that the socket did not take */
     size_t out_off, out_len, out_cap;
-    size_t pack_len;       /* octets of replies gathered in io->pack */
+    size_t pack_len; /* octets of replies gathered in io->pack */
 } rsec_conn;
 
 /* --- conn.c: life --- */

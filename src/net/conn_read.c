@@ -207,7 +207,8 @@ static packet_fate take_request(rsec_io *io, rsec_conn *conn, rsec_view pkt, con
     bool is_alive = code == RSEC_STATUS_SERVER ? answer_here(io, conn, pkt, facts, RSEC_ACCESS_ACCEPT, 0)
                     : code == RSEC_COA_REQUEST
                         ? answer_here(io, conn, pkt, facts, RSEC_COA_NAK, RSEC_ERROR_CAUSE_UNSUPPORTED_EXTENSION)
-                        : answer_here(io, conn, pkt, facts, RSEC_DISCONNECT_NAK, RSEC_ERROR_CAUSE_UNSUPPORTED_EXTENSION);
+                        : answer_here(io, conn, pkt, facts, RSEC_DISCONNECT_NAK,
+                                      RSEC_ERROR_CAUSE_UNSUPPORTED_EXTENSION);
     return is_alive ? check_quota(io, conn) : ENDED;
 }
 
@@ -301,6 +302,12 @@ static size_t consume(rsec_io *io, rsec_conn *conn, const uint8_t *octets, size_
 
 /* Keeps `len` octets of plaintext for later. False: no memory, the connection is GONE. */
 static bool keep_plain(rsec_io *io, rsec_conn *conn, const uint8_t *octets, size_t len) {
+    if (len == 0) {
+        free(conn->plain);
+        conn->plain = NULL;
+        conn->plain_len = conn->plain_cap = 0;
+        return true;
+    }
     if (len > conn->plain_cap) {
         uint8_t *plain = malloc(len);
         if (plain == NULL) {
@@ -311,13 +318,7 @@ static bool keep_plain(rsec_io *io, rsec_conn *conn, const uint8_t *octets, size
         conn->plain = plain;
         conn->plain_cap = len;
     }
-    if (len > 0) {
-        memcpy(conn->plain, octets, len);
-    } else {
-        free(conn->plain);
-        conn->plain = NULL;
-        conn->plain_cap = 0;
-    }
+    memcpy(conn->plain, octets, len);
     conn->plain_len = len;
     return true;
 }

@@ -10,32 +10,32 @@
 #include <stdint.h>
 
 #define RSEC_COUNTERS(X)                                                                                               \
-    X(connections_accepted)       /* by accept(2) */                                                                   \
-    X(connections_open)           /* gauge: handshake done, not yet closed */                                          \
-    X(connections_half_open)      /* gauge: accepted, handshake not done */                                            \
+    X(connections_accepted)  /* by accept(2) */                                                                        \
+    X(connections_open)      /* gauge: handshake done, not yet closed */                                               \
+    X(connections_half_open) /* gauge: accepted, handshake not done */                                                 \
     X(handshakes_completed)                                                                                            \
-    X(octets_received)            /* ciphertext */                                                                     \
-    X(octets_sent)                /* ciphertext */                                                                     \
-    X(receive_calls)              /* recv(2) on connections */                                                         \
-    X(send_calls)                 /* send(2) on connections */                                                         \
-    X(packets_received)           /* whole packets, good or bad */                                                     \
-    X(access_requests)            /* accepted, by code */                                                              \
+    X(octets_received)  /* ciphertext */                                                                               \
+    X(octets_sent)      /* ciphertext */                                                                               \
+    X(receive_calls)    /* recv(2) on connections */                                                                   \
+    X(send_calls)       /* send(2) on connections */                                                                   \
+    X(packets_received) /* whole packets, good or bad */                                                               \
+    X(access_requests)  /* accepted, by code */                                                                        \
     X(accounting_requests)                                                                                             \
     X(coa_requests)                                                                                                    \
     X(disconnect_requests)                                                                                             \
     X(status_requests)                                                                                                 \
-    X(duplicates)                 /* of a request in flight, dropped (PKT-12) */                                       \
-    X(superseded)                 /* replies dropped because the identifier was used again */                          \
-    X(answered_here)              /* without Python: Status-Server, NAK, Protocol-Error */                             \
+    X(duplicates)    /* of a request in flight, dropped (PKT-12) */                                                    \
+    X(superseded)    /* replies dropped because the identifier was used again */                                       \
+    X(answered_here) /* without Python: Status-Server, NAK, Protocol-Error */                                          \
     X(requests_to_python)                                                                                              \
-    X(requests_in_flight)         /* gauge: holding a slot */                                                          \
-    X(requests_waiting)           /* gauge: accepted, waiting for a slot */                                            \
-    X(requests_dropped)           /* Access-Requests dropped before their handler ran: the connection had died */      \
+    X(requests_in_flight) /* gauge: holding a slot */                                                                  \
+    X(requests_waiting)   /* gauge: accepted, waiting for a slot */                                                    \
+    X(requests_dropped)   /* Access-Requests dropped before their handler ran: the connection had died */              \
     X(replies_sent)                                                                                                    \
-    X(replies_discarded)          /* the connection was gone (PKT-13) */                                               \
-    X(no_replies)                 /* the handler gave none */                                                          \
-    X(reads_paused)               /* times reading stopped at a bound (LIM-4, LIM-5) */                                \
-    X(events_held_back)           /* log records not made */
+    X(replies_discarded) /* the connection was gone (PKT-13) */                                                        \
+    X(no_replies)        /* the handler gave none */                                                                   \
+    X(reads_paused)      /* times reading stopped at a bound (LIM-4, LIM-5) */                                         \
+    X(events_held_back)  /* log records not made */
 
 typedef struct {
 #define RSEC_COUNTER_FIELD(name) atomic_uint_fast64_t name;

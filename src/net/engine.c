@@ -22,28 +22,28 @@ enum { EVENTS_PER_TURN = 256, FDMAP_MAX = 1 << 20 };
 typedef enum { DOWN_COMPLETE, DOWN_ADMIT } down_kind;
 
 struct rsec_engine {
-    rsec_io io;             /* the I/O thread's; before it starts and after it was joined, the loop thread's */
+    rsec_io io; /* the I/O thread's; before it starts and after it was joined, the loop thread's */
     rsec_counters counters;
     pthread_t thread;
-    bool is_started;        /* loop thread */
-    pid_t pid;              /* the process it works in */
+    bool is_started; /* loop thread */
+    pid_t pid;       /* the process it works in */
     rsec_wake up_wake, down_wake;
-    int tag_wake;           /* RSEC_TAG_WAKE: what the poller knows down_wake by */
+    int tag_wake; /* RSEC_TAG_WAKE: what the poller knows down_wake by */
     rsec_link stopped_link;
     atomic_size_t events_waiting;
 
     pthread_mutex_t up_lock;
-    rsec_list up;           /* under up_lock */
-    bool is_up_signalled;   /* under up_lock: up_wake is readable */
+    rsec_list up;         /* under up_lock */
+    bool is_up_signalled; /* under up_lock: up_wake is readable */
 
     pthread_mutex_t down_lock;
-    rsec_list down;         /* the rest under down_lock */
+    rsec_list down; /* the rest under down_lock */
     bool is_down_signalled;
     bool has_policy;
     rsec_policy policy;
     bool is_stop_wanted;
     int64_t stop_at_ns;
-    atomic_bool has_down;   /* anything of the above is new: looked at once a turn without the lock */
+    atomic_bool has_down; /* anything of the above is new: looked at once a turn without the lock */
 };
 
 /* --- the I/O thread --- */
@@ -163,8 +163,8 @@ static void write_replies(rsec_io *io) {
         for (rsec_link *link; (link = rsec_list_take(&io->dirty)) != NULL;) {
             rsec_conn_write_done(io, link->owner);
         }
-        for (rsec_link *link; io->in_flight < io->settings.max_in_flight_total &&
-                              (link = rsec_list_take(&io->starved)) != NULL;) {
+        for (rsec_link *link;
+             io->in_flight < io->settings.max_in_flight_total && (link = rsec_list_take(&io->starved)) != NULL;) {
             rsec_conn *conn = link->owner;
             rsec_conn_start_waiting(io, conn);
             rsec_conn_resume(io, conn);
@@ -337,9 +337,9 @@ rsec_status rsec_engine_new(const rsec_settings *settings, const rsec_policy *po
     made->io.counters = &made->counters;
     made->io.events_waiting = &made->events_waiting;
     rsec_status status = io_init(&made->io);
-    if (status == RSEC_OK && (rsec_wake_init(&made->up_wake) != 0 || rsec_wake_init(&made->down_wake) != 0 ||
-                              rsec_poller_add(made->io.poller, made->down_wake.read_fd, RSEC_POLL_IN,
-                                              &made->tag_wake) != 0)) {
+    if (status == RSEC_OK &&
+        (rsec_wake_init(&made->up_wake) != 0 || rsec_wake_init(&made->down_wake) != 0 ||
+         rsec_poller_add(made->io.poller, made->down_wake.read_fd, RSEC_POLL_IN, &made->tag_wake) != 0)) {
         status = RSEC_NO_MEMORY;
     }
     if (status != RSEC_OK) {

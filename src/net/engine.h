@@ -32,7 +32,7 @@ int rsec_engine_wake_fd(const rsec_engine *engine);
 
 typedef enum {
     RSEC_UP_REQUEST, /* run its handler, then rsec_engine_complete */
-    RSEC_UP_LOOKUP,  /* look the peer's host up, then rsec_engine_admit: on accept, once more before a peer is closed for a
+    RSEC_UP_LOOKUP, /* look the peer's host up, then rsec_engine_admit: on accept, once more before a peer is closed for a
                       * failed authenticator, and once a second while it sends */
     RSEC_UP_CLOSED,  /* the peer's connection has ended: the last item about it but for requests still in flight */
     RSEC_UP_EVENT,   /* for the log; free with rsec_engine_free_event */

@@ -23,22 +23,22 @@ typedef enum {
     RSEC_EVENT_REFUSED_UNKNOWN_HOST, /* not in `hosts` (PKT-5) */
     RSEC_EVENT_REFUSED_LIMIT,        /* text: which limit (LIM-1) */
     RSEC_EVENT_HANDSHAKE_TIMEOUT,
-    RSEC_EVENT_HANDSHAKE_EVICTED,    /* the oldest half-open one gave way */
-    RSEC_EVENT_MALFORMED,            /* PKT-2, PKT-3; text: what and where */
-    RSEC_EVENT_BAD_AUTHENTICATOR,    /* PKT-4, PKT-14, PKT-15; text: which */
+    RSEC_EVENT_HANDSHAKE_EVICTED, /* the oldest half-open one gave way */
+    RSEC_EVENT_MALFORMED,         /* PKT-2, PKT-3; text: what and where */
+    RSEC_EVENT_BAD_AUTHENTICATOR, /* PKT-4, PKT-14, PKT-15; text: which */
     RSEC_EVENT_IDLE_TIMEOUT,
     RSEC_EVENT_PACKET_TIMEOUT,
     RSEC_EVENT_WRITE_TIMEOUT,
     RSEC_EVENT_MAX_PACKETS,
-    RSEC_EVENT_RESET,                /* the peer reset the connection */
-    RSEC_EVENT_TRUNCATED,            /* went without close_notify (TLS-11) */
-    RSEC_EVENT_TLS_ERROR,            /* an error inside an established TLS connection; text: which */
-    RSEC_EVENT_HOST_GONE,            /* removed from `hosts` while connected */
-    RSEC_EVENT_RESPONSE_CODE,        /* a response code at a server: dropped (PKT-7) */
-    RSEC_EVENT_UNKNOWN_CODE,         /* PKT-7; text: the code */
-    RSEC_EVENT_ACCEPT_PAUSED,        /* no descriptors or memory to accept with */
+    RSEC_EVENT_RESET,         /* the peer reset the connection */
+    RSEC_EVENT_TRUNCATED,     /* went without close_notify (TLS-11) */
+    RSEC_EVENT_TLS_ERROR,     /* an error inside an established TLS connection; text: which */
+    RSEC_EVENT_HOST_GONE,     /* removed from `hosts` while connected */
+    RSEC_EVENT_RESPONSE_CODE, /* a response code at a server: dropped (PKT-7) */
+    RSEC_EVENT_UNKNOWN_CODE,  /* PKT-7; text: the code */
+    RSEC_EVENT_ACCEPT_PAUSED, /* no descriptors or memory to accept with */
     RSEC_EVENT_NO_MEMORY,
-    RSEC_EVENT_ENGINE_FAILED,        /* the I/O thread cannot go on; text: which call, which errno */
+    RSEC_EVENT_ENGINE_FAILED, /* the I/O thread cannot go on; text: which call, which errno */
     RSEC_EVENT_COUNT
 } rsec_event_reason;
 
@@ -50,8 +50,8 @@ typedef struct rsec_event {
     rsec_level level;
     char address[RSEC_ADDRESS_TEXT]; /* "" when no peer is concerned */
     uint16_t port;
-    uint32_t held_back;              /* events of this reason and address that were held back before this one */
-    char text[RSEC_EVENT_TEXT];      /* UTF-8, may be empty; what a peer supplied is escaped already */
+    uint32_t held_back;         /* events of this reason and address that were held back before this one */
+    char text[RSEC_EVENT_TEXT]; /* UTF-8, may be empty; what a peer supplied is escaped already */
 } rsec_event;
 
 /* "refused_handshake" and so on: static text. */

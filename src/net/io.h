@@ -20,19 +20,19 @@ struct rsec_listener;
 struct rsec_origins;
 
 enum {
-    RSEC_READ_AHEAD = 65536,  /* octets of accepted requests that may wait for a slot, per connection (LIM-4) */
-    RSEC_RECORD_MAX = 16384,  /* octets of plaintext in one TLS record (RFC 8446 §5.1) */
+    RSEC_READ_AHEAD = 65536, /* octets of accepted requests that may wait for a slot, per connection (LIM-4) */
+    RSEC_RECORD_MAX = 16384, /* octets of plaintext in one TLS record (RFC 8446 §5.1) */
 };
-#define RSEC_DRAIN_NS (5 * RSEC_NS_PER_S)         /* to send what is due on a connection that ends */
-#define RSEC_REFUSAL_LINGER_NS RSEC_NS_PER_S      /* for a refused peer to read its alert */
-#define RSEC_LOOKUP_EVERY_NS RSEC_NS_PER_S        /* hosts are asked again while a connection sends */
+#define RSEC_DRAIN_NS (5 * RSEC_NS_PER_S)    /* to send what is due on a connection that ends */
+#define RSEC_REFUSAL_LINGER_NS RSEC_NS_PER_S /* for a refused peer to read its alert */
+#define RSEC_LOOKUP_EVERY_NS RSEC_NS_PER_S   /* hosts are asked again while a connection sends */
 
 typedef struct rsec_io {
     rsec_settings settings;
     rsec_policy policy;
-    rsec_tls *tls;               /* counted reference */
-    rsec_counters *counters;     /* the engine's */
-    int64_t now_ns;              /* taken once a turn */
+    rsec_tls *tls;           /* counted reference */
+    rsec_counters *counters; /* the engine's */
+    int64_t now_ns;          /* taken once a turn */
 
     rsec_md *md;
     rsec_digest *digest;
@@ -42,12 +42,12 @@ typedef struct rsec_io {
     rsec_fdmap fds;
     rsec_event_limiter *limiter;
 
-    uint8_t *rx;                 /* RSEC_PIPE_RX octets of ciphertext, for the connection at hand */
-    uint8_t *plain;              /* RSEC_READ_AHEAD octets of plaintext, for the connection at hand */
-    uint8_t *pack;               /* RSEC_RECORD_MAX octets: replies gathered for a peer that packs */
+    uint8_t *rx;    /* RSEC_PIPE_RX octets of ciphertext, for the connection at hand */
+    uint8_t *plain; /* RSEC_READ_AHEAD octets of plaintext, for the connection at hand */
+    uint8_t *pack;  /* RSEC_RECORD_MAX octets: replies gathered for a peer that packs */
 
-    struct rsec_conn *conns;     /* all of them, doubly linked */
-    size_t conns_num;            /* with a descriptor: what max_connections counts */
+    struct rsec_conn *conns;                               /* all of them, doubly linked */
+    size_t conns_num;                                      /* with a descriptor: what max_connections counts */
     struct rsec_conn *oldest_half_open, *newest_half_open; /* by age (LIM-1) */
     size_t half_open;
     size_t in_flight;            /* slots taken, over all connections (LIM-4) */
@@ -61,13 +61,13 @@ typedef struct rsec_io {
     bool is_accept_paused;
     rsec_timer accept_timer;
     struct rsec_origins *origins; /* connections by source address, when that is limited */
-    double accept_tokens;        /* for max_new_connections_per_s */
+    double accept_tokens;         /* for max_new_connections_per_s */
     int64_t accept_tokens_ns;
 
     bool is_stopping;
-    int64_t stop_at_ns;          /* when requests still in flight are given up */
+    int64_t stop_at_ns; /* when requests still in flight are given up */
 
-    rsec_list up;                /* this turn's items for the loop thread */
+    rsec_list up;                  /* this turn's items for the loop thread */
     atomic_size_t *events_waiting; /* the engine's: events in the upward queue */
 } rsec_io;
 

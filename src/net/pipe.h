@@ -23,7 +23,7 @@ typedef struct {
     BIO_METHOD *method;
     const uint8_t *rx; /* borrowed: the octets to be read next */
     size_t rx_off, rx_len;
-    uint8_t *tx;       /* RSEC_PIPE_TX octets, owned */
+    uint8_t *tx; /* RSEC_PIPE_TX octets, owned */
     size_t tx_len;
 } rsec_pipe;
 

@@ -18,7 +18,7 @@ struct rsec_poller {
     size_t num, cap;
     size_t *place; /* by descriptor: index + 1, 0 for none */
     size_t place_cap;
-    size_t turn;   /* where the next look for ready descriptors starts, so that none is favoured */
+    size_t turn; /* where the next look for ready descriptors starts, so that none is favoured */
 };
 
 const char *rsec_poller_name(void) {

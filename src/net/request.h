@@ -23,12 +23,12 @@ typedef struct rsec_request {
     /* The owner's: the place in the one queue or list that holds it. */
     rsec_link link;
     /* Written before hand-over, read-only afterwards. */
-    rsec_peer *peer;               /* counted reference */
-    rsec_secret *secret;           /* the one it was verified with, counted reference; NULL in raw mode */
-    rsec_packet_facts facts;       /* zeroed in raw mode */
-    bool is_raw;                   /* unverified: `packet_received` takes it */
+    rsec_peer *peer;         /* counted reference */
+    rsec_secret *secret;     /* the one it was verified with, counted reference; NULL in raw mode */
+    rsec_packet_facts facts; /* zeroed in raw mode */
+    bool is_raw;             /* unverified: `packet_received` takes it */
     /* The answer, written by the loop thread. */
-    uint8_t *reply;                /* malloc'd, owned; NULL: no reply */
+    uint8_t *reply; /* malloc'd, owned; NULL: no reply */
     size_t reply_len;
     size_t reply_message_auth_off; /* of the 16 octets to sign; 0: none */
     bool reply_is_signed;          /* nothing left to sign */

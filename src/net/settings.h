@@ -13,17 +13,17 @@ enum { RSEC_NO_TIMEOUT = -1 };
 /* Fixed at rsec_engine_new. Times are in nanoseconds of CLOCK_MONOTONIC; RSEC_NO_TIMEOUT is none. A count of 0 is
  * "no limit" where that is said. */
 typedef struct {
-    int64_t handshake_timeout_ns;      /* from accept to the end of the TLS handshake (LIM-1) */
-    int64_t idle_timeout_ns;           /* `connection_read_timeout`: nothing in flight, nothing arriving (LIM-2) */
-    int64_t packet_timeout_ns;         /* from a packet's first octet to its last (LIM-3) */
-    int64_t write_timeout_ns;          /* without progress while output waits (LIM-5) */
-    size_t max_handshakes;             /* half-open connections; past it the oldest one goes; 0: no limit */
-    size_t max_connections;            /* in all, half-open ones included; 0: no limit */
-    size_t max_connections_per_peer;   /* per source address; 0: no limit */
-    double max_new_connections_per_s;  /* 0: no limit */
-    size_t max_in_flight;              /* requests given to Python, per connection (LIM-4); at least 1 */
-    size_t max_in_flight_total;        /* and in all; at least 1 */
-    size_t max_output;                 /* octets of ciphertext waiting for one peer (LIM-5); at least 32768 */
+    int64_t handshake_timeout_ns;        /* from accept to the end of the TLS handshake (LIM-1) */
+    int64_t idle_timeout_ns;             /* `connection_read_timeout`: nothing in flight, nothing arriving (LIM-2) */
+    int64_t packet_timeout_ns;           /* from a packet's first octet to its last (LIM-3) */
+    int64_t write_timeout_ns;            /* without progress while output waits (LIM-5) */
+    size_t max_handshakes;               /* half-open connections; past it the oldest one goes; 0: no limit */
+    size_t max_connections;              /* in all, half-open ones included; 0: no limit */
+    size_t max_connections_per_peer;     /* per source address; 0: no limit */
+    double max_new_connections_per_s;    /* 0: no limit */
+    size_t max_in_flight;                /* requests given to Python, per connection (LIM-4); at least 1 */
+    size_t max_in_flight_total;          /* and in all; at least 1 */
+    size_t max_output;                   /* octets of ciphertext waiting for one peer (LIM-5); at least 32768 */
     uint64_t max_packets_per_connection; /* accepted requests; 0: no limit */
 } rsec_settings;
 

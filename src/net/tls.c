@@ -34,10 +34,10 @@ __attribute__((format(printf, 2, 3))) static void say(char error[RSEC_TLS_ERROR_
 /* Appends why OpenSSL refused; "unknown reason" never helps, so the errno of a file that cannot be read comes first. */
 static rsec_status refuse(char error[RSEC_TLS_ERROR_TEXT], const char *what, const char *problem) {
     unsigned long code = ERR_peek_error();
-    const char *reason = code == 0                        ? NULL
-                         : ERR_SYSTEM_ERROR(code)         ? strerror(ERR_GET_REASON(code))
+    const char *reason = code == 0                               ? NULL
+                         : ERR_SYSTEM_ERROR(code)                ? strerror(ERR_GET_REASON(code))
                          : ERR_reason_error_string(code) != NULL ? ERR_reason_error_string(code)
-                                                          : NULL;
+                                                                 : NULL;
     say(error, "%s: %s%s%s", what, problem, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     ERR_clear_error();
     return RSEC_CRYPTO;

@@ -14,23 +14,27 @@
 
 enum { RSEC_TLS_ERROR_TEXT = 480 };
 
-typedef enum { RSEC_VERIFY_NONE = 0, RSEC_VERIFY_OPTIONAL = 1, RSEC_VERIFY_REQUIRED = 2 } rsec_verify_mode; /* as ssl's */
+typedef enum {
+    RSEC_VERIFY_NONE = 0,
+    RSEC_VERIFY_OPTIONAL = 1,
+    RSEC_VERIFY_REQUIRED = 2
+} rsec_verify_mode; /* as ssl's */
 
 typedef struct {
-    const char *certfile;        /* PEM: the certificate, then its chain */
-    const char *keyfile;         /* PEM */
-    const rsec_view *ca_der;     /* trusted certificates, DER */
+    const char *certfile;    /* PEM: the certificate, then its chain */
+    const char *keyfile;     /* PEM */
+    const rsec_view *ca_der; /* trusted certificates, DER */
     size_t ca_num;
-    const char *ca_path;         /* a hashed directory of trusted certificates, or NULL */
+    const char *ca_path; /* a hashed directory of trusted certificates, or NULL */
     rsec_verify_mode verify_mode;
-    unsigned long verify_flags;  /* X509_V_FLAG_* */
+    unsigned long verify_flags;   /* X509_V_FLAG_* */
     int min_version, max_version; /* TLS1_2_VERSION …; 0: the library's */
-    uint64_t options;            /* SSL_OP_*, added to those that TLS-2 asks for */
-    const char *ciphers;         /* TLS 1.2 and older, OpenSSL's list syntax; NULL: the library's */
-    const char *ciphersuites;    /* TLS 1.3; NULL: the library's */
-    unsigned tickets;            /* session tickets per handshake (TLS-8); 0: no resumption at all */
-    const char *keylog_path;     /* SSLKEYLOGFILE; NULL: none */
-    rsec_pins *pins;             /* fingerprints to accept (a reference is taken); NULL: any (TLS-5) */
+    uint64_t options;             /* SSL_OP_*, added to those that TLS-2 asks for */
+    const char *ciphers;          /* TLS 1.2 and older, OpenSSL's list syntax; NULL: the library's */
+    const char *ciphersuites;     /* TLS 1.3; NULL: the library's */
+    unsigned tickets;             /* session tickets per handshake (TLS-8); 0: no resumption at all */
+    const char *keylog_path;      /* SSLKEYLOGFILE; NULL: none */
+    rsec_pins *pins;              /* fingerprints to accept (a reference is taken); NULL: any (TLS-5) */
 } rsec_tls_settings;
 
 typedef struct rsec_tls rsec_tls;

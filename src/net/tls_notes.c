@@ -17,9 +17,9 @@ typedef struct {
     unsigned offered[OFFERED_MAX]; /* protocol versions of the ClientHello */
     size_t offered_num;
     bool has_hello;
-    int verify_error;              /* X509_V_ERR_*; X509_V_OK: none */
+    int verify_error; /* X509_V_ERR_*; X509_V_OK: none */
     int verify_depth;
-    char subject[SUBJECT_TEXT];    /* escaped */
+    char subject[SUBJECT_TEXT]; /* escaped */
 } notes;
 
 static int notes_index = -1;
@@ -193,14 +193,14 @@ void rsec_tls_handshake_reason(SSL *ssl, int ssl_error, char text[RSEC_TLS_ERROR
                reason == SSL_R_WRONG_SSL_VERSION || reason == SSL_R_NO_PROTOCOLS_AVAILABLE) {
         long least = SSL_get_min_proto_version(ssl);
         (void)snprintf(text, RSEC_TLS_ERROR_TEXT, "no common TLS version: the client offered %s, our minimum is %s",
-                       offered[0] != '\0' ? offered : "none", least == 0 ? "the library's" : version_name((unsigned)least));
+                       offered[0] != '\0' ? offered : "none",
+                       least == 0 ? "the library's" : version_name((unsigned)least));
     } else if (reason == SSL_R_NO_SHARED_CIPHER) {
         (void)snprintf(text, RSEC_TLS_ERROR_TEXT, "no common cipher (the client offered %s)", offered);
     } else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST) {
         (void)snprintf(text, RSEC_TLS_ERROR_TEXT, "not TLS: the client sent an HTTP request");
-    } else if (!note->has_hello &&
-               (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_UNKNOWN_PROTOCOL ||
-                reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_BAD_PACKET_LENGTH)) {
+    } else if (!note->has_hello && (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_UNKNOWN_PROTOCOL ||
+                                    reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_BAD_PACKET_LENGTH)) {
         (void)snprintf(text, RSEC_TLS_ERROR_TEXT,
                        "not TLS: the client's first octets are no ClientHello (RADIUS over plain TCP?)");
     } else if (alert_words(reason) != NULL) {

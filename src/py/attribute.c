@@ -150,22 +150,18 @@ static PyGetSetDef attribute_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(attribute_doc,
-             "Attribute(name, code, datatype, is_sub_attribute=False, vendor='', values=None, encrypt=0, has_tag=False,\n"
-             "          concat=False, virtual=False, array=False)\n--\n\n"
-             "One attribute of a Dictionary. ValueError when datatype is none of DATATYPES.");
+PyDoc_STRVAR(
+    attribute_doc,
+    "Attribute(name, code, datatype, is_sub_attribute=False, vendor='', values=None, encrypt=0, has_tag=False,\n"
+    "          concat=False, virtual=False, array=False)\n--\n\n"
+    "One attribute of a Dictionary. ValueError when datatype is none of DATATYPES.");
 
 static PyType_Slot attribute_slots[] = {
-    {Py_tp_doc, (void *)attribute_doc},
-    {Py_tp_init, attribute_init},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_dealloc, attribute_dealloc},
-    {Py_tp_traverse, attribute_traverse},
-    {Py_tp_clear, attribute_clear},
-    {Py_tp_repr, attribute_repr},
-    {Py_tp_members, attribute_members},
-    {Py_tp_getset, attribute_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)attribute_doc},   {Py_tp_init, attribute_init},
+    {Py_tp_new, PyType_GenericNew},       {Py_tp_dealloc, attribute_dealloc},
+    {Py_tp_traverse, attribute_traverse}, {Py_tp_clear, attribute_clear},
+    {Py_tp_repr, attribute_repr},         {Py_tp_members, attribute_members},
+    {Py_tp_getset, attribute_getset},     {0, NULL},
 };
 
 static PyType_Spec attribute_spec = {

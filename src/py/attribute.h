@@ -9,10 +9,9 @@
 #include "py/codec.h"
 
 typedef struct {
-    PyObject_HEAD
-    PyObject *name, *code, *vendor, *values, *sub_attributes, *parent;
+    PyObject_HEAD PyObject *name, *code, *vendor, *values, *sub_attributes, *parent;
     rsec_data_type type;
-    int encrypt;            /* 0..3 (RFC 2865, 2868) */
+    int encrypt; /* 0..3 (RFC 2865, 2868) */
     char has_tag, concat, is_virtual, array, is_sub_attribute;
 } rsec_py_attribute;
 

@@ -7,16 +7,26 @@
 #include <string.h>
 
 static const char *const names[RSEC_TYPE_COUNT] = {
-    [RSEC_TYPE_STRING] = "string",         [RSEC_TYPE_OCTETS] = "octets",
-    [RSEC_TYPE_INTEGER] = "integer",       [RSEC_TYPE_SIGNED] = "signed",
-    [RSEC_TYPE_SHORT] = "short",           [RSEC_TYPE_BYTE] = "byte",
-    [RSEC_TYPE_INTEGER64] = "integer64",   [RSEC_TYPE_DATE] = "date",
-    [RSEC_TYPE_IPADDR] = "ipaddr",         [RSEC_TYPE_IPV6ADDR] = "ipv6addr",
-    [RSEC_TYPE_IPV6PREFIX] = "ipv6prefix", [RSEC_TYPE_IPV4PREFIX] = "ipv4prefix",
-    [RSEC_TYPE_COMBO_IP] = "combo-ip",     [RSEC_TYPE_IFID] = "ifid",
-    [RSEC_TYPE_ETHER] = "ether",           [RSEC_TYPE_ABINARY] = "abinary",
-    [RSEC_TYPE_TLV] = "tlv",               [RSEC_TYPE_EXTENDED] = "extended",
-    [RSEC_TYPE_LONG_EXTENDED] = "long-extended", [RSEC_TYPE_EVS] = "evs",
+    [RSEC_TYPE_STRING] = "string",
+    [RSEC_TYPE_OCTETS] = "octets",
+    [RSEC_TYPE_INTEGER] = "integer",
+    [RSEC_TYPE_SIGNED] = "signed",
+    [RSEC_TYPE_SHORT] = "short",
+    [RSEC_TYPE_BYTE] = "byte",
+    [RSEC_TYPE_INTEGER64] = "integer64",
+    [RSEC_TYPE_DATE] = "date",
+    [RSEC_TYPE_IPADDR] = "ipaddr",
+    [RSEC_TYPE_IPV6ADDR] = "ipv6addr",
+    [RSEC_TYPE_IPV6PREFIX] = "ipv6prefix",
+    [RSEC_TYPE_IPV4PREFIX] = "ipv4prefix",
+    [RSEC_TYPE_COMBO_IP] = "combo-ip",
+    [RSEC_TYPE_IFID] = "ifid",
+    [RSEC_TYPE_ETHER] = "ether",
+    [RSEC_TYPE_ABINARY] = "abinary",
+    [RSEC_TYPE_TLV] = "tlv",
+    [RSEC_TYPE_EXTENDED] = "extended",
+    [RSEC_TYPE_LONG_EXTENDED] = "long-extended",
+    [RSEC_TYPE_EVS] = "evs",
     [RSEC_TYPE_VSA] = "vsa",
 };
 
@@ -169,7 +179,8 @@ static PyObject *decode_string(rsec_view octets) {
 /* --- addresses --- */
 
 /* What takes a text to octets, for one type. */
-static rsec_status parse_text(rsec_data_type type, const char *text, size_t len, uint8_t octets[18], size_t *octets_len) {
+static rsec_status parse_text(rsec_data_type type, const char *text, size_t len, uint8_t octets[18],
+                              size_t *octets_len) {
     switch (type) {
     case RSEC_TYPE_IPADDR:
         *octets_len = 4;
@@ -294,8 +305,8 @@ PyObject *rsec_py_encode(rsec_data_type type, PyObject *value, size_t max) {
     case RSEC_TYPE_ETHER:
         return encode_address(type, value);
     default:
-        return PyErr_Format(PyExc_ValueError, "type %s has no value of its own, found %.100s", rsec_data_type_name(type),
-                            Py_TYPE(value)->tp_name);
+        return PyErr_Format(PyExc_ValueError, "type %s has no value of its own, found %.100s",
+                            rsec_data_type_name(type), Py_TYPE(value)->tp_name);
     }
 }
 

@@ -233,10 +233,11 @@ static void on_stopped(rsec_py_engine *self) {
     Py_XDECREF(done);
 }
 
-PyDoc_STRVAR(dispatch_doc,
-             "dispatch()\n--\n\n"
-             "The event loop's reader callback for fileno(): takes a batch of what the engine has to say and runs its handlers.\n"
-             "At most 256 items a call, so that the loop's other callbacks get their turn.");
+PyDoc_STRVAR(
+    dispatch_doc,
+    "dispatch()\n--\n\n"
+    "The event loop's reader callback for fileno(): takes a batch of what the engine has to say and runs its handlers.\n"
+    "At most 256 items a call, so that the loop's other callbacks get their turn.");
 
 static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
     rsec_py_engine *self = (rsec_py_engine *)op;
@@ -258,7 +259,9 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
             if (items[i].kind == RSEC_UP_CLOSED && items[i].peer->user != NULL) {
                 free_host(self, items[i].peer->user);
             }
-            self->is_stopped = self->is_stopped || items[i].kind == RSEC_UP_STOPPED;
+            if (items[i].kind == RSEC_UP_STOPPED) {
+                self->is_stopped = 1;
+            }
             rsec_peer_unref(items[i].peer);
             rsec_engine_free_event(items[i].event);
             continue;
@@ -390,10 +393,11 @@ static int take_asyncio(rsec_py_engine *self) {
     return rc;
 }
 
-PyDoc_STRVAR(engine_doc,
-             "Engine(server, loop, tls, settings, policy)\n--\n\n"
-             "The C engine for `server`, whose handle_* coroutines run on `loop`. `settings` has the attributes of the server's\n"
-             "keyword-only settings (seconds and counts, None for no limit), `policy` is a dict of flags.");
+PyDoc_STRVAR(
+    engine_doc,
+    "Engine(server, loop, tls, settings, policy)\n--\n\n"
+    "The C engine for `server`, whose handle_* coroutines run on `loop`. `settings` has the attributes of the server's\n"
+    "keyword-only settings (seconds and counts, None for no limit), `policy` is a dict of flags.");
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *keywords[] = {"server", "loop", "tls", "settings", "policy", NULL};
@@ -429,7 +433,8 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
-PyDoc_STRVAR(start_doc, "start(fds)\n--\n\nTakes over listening sockets (descriptors) and starts the I/O thread. OSError.");
+PyDoc_STRVAR(start_doc,
+             "start(fds)\n--\n\nTakes over listening sockets (descriptors) and starts the I/O thread. OSError.");
 
 static PyObject *engine_start(PyObject *op, PyObject *fds) {
     rsec_py_engine *self = (rsec_py_engine *)op;
@@ -510,8 +515,9 @@ static void shut_down(rsec_py_engine *self) {
     }
     rsec_py_engine_flush(self);
     rsec_py_flight_abandon_all(self);
-    while (self->hosts != NULL) {
-        free_host(self, self->hosts);
+    for (rsec_py_host *host = self->hosts, *next; host != NULL; host = next) {
+        next = host->next;
+        free_host(self, host);
     }
     self->engine = NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -644,16 +650,11 @@ static PyGetSetDef engine_getset[] = {
 };
 
 static PyType_Slot engine_slots[] = {
-    {Py_tp_doc, (void *)engine_doc},
-    {Py_tp_new, engine_new},
-    {Py_tp_dealloc, engine_dealloc},
-    {Py_tp_finalize, engine_finalize},
-    {Py_tp_traverse, engine_traverse},
-    {Py_tp_clear, engine_clear},
-    {Py_tp_methods, engine_methods},
-    {Py_tp_members, engine_members},
-    {Py_tp_getset, engine_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)engine_doc},   {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},   {Py_tp_finalize, engine_finalize},
+    {Py_tp_traverse, engine_traverse}, {Py_tp_clear, engine_clear},
+    {Py_tp_methods, engine_methods},   {Py_tp_members, engine_members},
+    {Py_tp_getset, engine_getset},     {0, NULL},
 };
 
 static PyType_Spec engine_spec = {

@@ -13,23 +13,22 @@ enum { RSEC_PY_BATCH = 256 };
 struct rsec_py_flight;
 
 typedef struct {
-    PyObject_HEAD
-    rsec_py_state *state;  /* borrowed: the type keeps the module alive */
-    rsec_engine *engine;   /* owned; NULL once it was freed */
-    PyObject *server;      /* the RadSecServer whose handlers are called */
-    PyObject *loop;        /* the event loop */
-    PyObject *task_type;   /* asyncio.Task where eager tasks exist (CPython 3.12), else NULL */
-    PyObject *task_names;  /* ("loop", "eager_start") */
+    PyObject_HEAD rsec_py_state *state; /* borrowed: the type keeps the module alive */
+    rsec_engine *engine;                /* owned; NULL once it was freed */
+    PyObject *server;                   /* the RadSecServer whose handlers are called */
+    PyObject *loop;                     /* the event loop */
+    PyObject *task_type;                /* asyncio.Task where eager tasks exist (CPython 3.12), else NULL */
+    PyObject *task_names;               /* ("loop", "eager_start") */
     PyObject *ensure_future;
     rsec_policy policy;
-    struct rsec_py_flight *flights; /* handlers that are suspended, doubly linked */
-    struct rsec_py_host *hosts;     /* what peers' `user` points at, doubly linked */
-    uint64_t batch;        /* number of the batch at hand */
+    struct rsec_py_flight *flights;    /* handlers that are suspended, doubly linked */
+    struct rsec_py_host *hosts;        /* what peers' `user` points at, doubly linked */
+    uint64_t batch;                    /* number of the batch at hand */
     rsec_request *done[RSEC_PY_BATCH]; /* answered, to be handed back together */
     size_t done_num;
-    char is_flush_due;     /* _flush is scheduled */
-    char is_stopped;       /* RSEC_UP_STOPPED was seen */
-    uint8_t warned[32];    /* request codes (by bit) whose misfit replies were warned about */
+    char is_flush_due;  /* _flush is scheduled */
+    char is_stopped;    /* RSEC_UP_STOPPED was seen */
+    uint8_t warned[32]; /* request codes (by bit) whose misfit replies were warned about */
     PyObject *weakrefs;
     uint64_t handler_errors, handler_no_replies, handlers_suspended;
 } rsec_py_engine;

@@ -6,10 +6,9 @@
 
 /* A suspended handler: what its task calls when it is done. */
 typedef struct rsec_py_flight {
-    PyObject_HEAD
-    struct rsec_py_flight *prev, *next; /* the engine's list */
-    rsec_py_engine *engine;             /* owned reference; NULL once it landed or was abandoned */
-    rsec_request *req;                  /* owned */
+    PyObject_HEAD struct rsec_py_flight *prev, *next; /* the engine's list */
+    rsec_py_engine *engine;                           /* owned reference; NULL once it landed or was abandoned */
+    rsec_request *req;                                /* owned */
     PyObject *packet, *task;
 } rsec_py_flight;
 
@@ -114,8 +113,8 @@ static int write_reply(rsec_py_engine *self, rsec_request *req, rsec_py_packet *
     if (wants < 0 || has < 0 || asks < 0 || has_proxy_state < 0) {
         return -1;
     }
-    rsec_status status =
-        rsec_writer_begin(&writer, buf, sizeof buf, code, rsec_packet_id(request), rsec_packet_authenticator(request));
+    rsec_status status = rsec_writer_begin(&writer, buf, sizeof buf, code, rsec_packet_id(request),
+                                           rsec_packet_authenticator(request));
     if (wants && !has) {
         (void)rsec_writer_message_auth(&writer); /* first (PKT-17) */
     }
@@ -291,8 +290,7 @@ static PyObject *flight_new(rsec_py_engine *self, rsec_request *req, PyObject *p
 }
 
 /* Takes a flight out of the engine's list, which gives its reference up. */
-static void unlink_flight(rsec_py_flight *flight) {
-    rsec_py_engine *self = flight->engine;
+static void unlink_flight(rsec_py_engine *self, rsec_py_flight *flight) {
     if (flight->prev != NULL) {
         flight->prev->next = flight->next;
     } else {
@@ -317,7 +315,7 @@ static int suspend(rsec_py_engine *self, rsec_request *req, PyObject *packet, Py
     int rc = added != NULL ? 0 : -1;
     if (rc < 0) {
         ((rsec_py_flight *)flight)->req = NULL;
-        unlink_flight((rsec_py_flight *)flight);
+        unlink_flight(self, (rsec_py_flight *)flight);
     }
     Py_XDECREF(added);
     Py_DECREF(flight);
@@ -376,14 +374,14 @@ static PyObject *flight_call(PyObject *op, PyObject *args, PyObject *kwargs) {
     rsec_request *req = flight->req;
     flight->req = NULL;
     Py_INCREF(self);
-    unlink_flight(flight);
+    unlink_flight(self, flight);
     PyObject *result = PyObject_CallMethodNoArgs(flight->task, self->state->name_result);
     int rc = land(self, req, flight->packet, result);
     if (rc == 0 && !self->is_flush_due && self->done_num > 0) {
         /* Handlers that end in the same turn of the loop share one wake-up of the I/O thread. */
         PyObject *flush = PyObject_GetAttr((PyObject *)self, self->state->name__flush);
-        PyObject *handle =
-            flush != NULL ? PyObject_CallMethodOneArg(self->loop, self->state->name_call_soon, flush) : NULL;
+        PyObject *handle = flush != NULL ? PyObject_CallMethodOneArg(self->loop, self->state->name_call_soon, flush)
+                                         : NULL;
         if (handle != NULL) {
             self->is_flush_due = 1;
         } else {
@@ -417,7 +415,7 @@ int rsec_py_flight_abandon(rsec_py_engine *self, PyObject *task) {
     }
     rsec_py_engine_give_back(self, flight->req);
     flight->req = NULL;
-    unlink_flight(flight);
+    unlink_flight(self, flight);
     return 1;
 }
 
@@ -426,7 +424,7 @@ void rsec_py_flight_abandon_all(rsec_py_engine *self) {
         rsec_py_flight *flight = self->flights;
         rsec_request_free(flight->req);
         flight->req = NULL;
-        unlink_flight(flight);
+        unlink_flight(self, flight);
     }
 }
 

@@ -26,7 +26,8 @@ PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view 
     }
     switch (status) {
     case RSEC_TOO_SHORT:
-        return PyErr_Format(error, "Packet length %u is too small: expected 20 to 4096", (unsigned)rsec_packet_length(pkt));
+        return PyErr_Format(error, "Packet length %u is too small: expected 20 to 4096",
+                            (unsigned)rsec_packet_length(pkt));
     case RSEC_TOO_LONG:
         return PyErr_Format(error, "Packet length %u is too long: expected 20 to 4096, found %zu octets",
                             (unsigned)rsec_packet_length(pkt), pkt.len);
@@ -40,8 +41,9 @@ PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view 
         if (pkt.len - off < RSEC_ATTR_HEADER_LEN) {
             return PyErr_Format(error, "Attribute header is corrupt: a lone octet at %zu of %zu", off, pkt.len);
         }
-        return PyErr_Format(error, "Attribute %u at octet %zu has invalid length %u: it runs past the end of the packet at %zu",
-                            (unsigned)pkt.ptr[off], off, (unsigned)pkt.ptr[off + 1], pkt.len);
+        return PyErr_Format(
+            error, "Attribute %u at octet %zu has invalid length %u: it runs past the end of the packet at %zu",
+            (unsigned)pkt.ptr[off], off, (unsigned)pkt.ptr[off + 1], pkt.len);
     default:
         return rsec_py_fail(state, status, "packet");
     }
@@ -75,9 +77,8 @@ static PyObject *decode_attr(PyObject *module, PyObject *args) {
         return NULL;
     }
     rsec_data_type type = rsec_data_type_of(name);
-    PyObject *value = type < RSEC_TYPE_TLV
-                          ? rsec_py_decode(type, rsec_view_of(octets.buf, (size_t)octets.len))
-                          : PyErr_Format(PyExc_ValueError, "Unknown attribute type %.100s", name);
+    PyObject *value = type < RSEC_TYPE_TLV ? rsec_py_decode(type, rsec_view_of(octets.buf, (size_t)octets.len))
+                                           : PyErr_Format(PyExc_ValueError, "Unknown attribute type %.100s", name);
     PyBuffer_Release(&octets);
     return value;
 }
@@ -109,9 +110,10 @@ static PyObject *verdict(PyObject *module, rsec_status status) {
     }
 }
 
-PyDoc_STRVAR(check_packet_doc,
-             "check_packet(raw)\n--\n\n"
-             "None when `raw` is one whole packet of 20 to 4096 octets whose attributes fill it exactly; PacketError else.");
+PyDoc_STRVAR(
+    check_packet_doc,
+    "check_packet(raw)\n--\n\n"
+    "None when `raw` is one whole packet of 20 to 4096 octets whose attributes fill it exactly; PacketError else.");
 
 static PyObject *check_packet(PyObject *module, PyObject *arg) {
     Py_buffer raw;
@@ -125,9 +127,10 @@ static PyObject *check_packet(PyObject *module, PyObject *arg) {
     return rc == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-PyDoc_STRVAR(check_request_authenticator_doc,
-             "check_request_authenticator(raw, secret)\n--\n\n"
-             "Whether the authenticator of these octets is MD5 over them with 16 zero octets in its place (RFC 2866 §3).");
+PyDoc_STRVAR(
+    check_request_authenticator_doc,
+    "check_request_authenticator(raw, secret)\n--\n\n"
+    "Whether the authenticator of these octets is MD5 over them with 16 zero octets in its place (RFC 2866 §3).");
 
 static PyObject *check_request_authenticator(PyObject *module, PyObject *args) {
     Py_buffer raw, secret;
@@ -171,10 +174,11 @@ static PyObject *check_response_authenticator(PyObject *module, PyObject *args) 
     return result;
 }
 
-PyDoc_STRVAR(check_message_authenticator_doc,
-             "check_message_authenticator(raw, authenticator, secret)\n--\n\n"
-             "Whether the one Message-Authenticator in these octets verifies with `authenticator` (16 octets, or None for zeros)\n"
-             "in the header (RFC 3579 §3.2). PacketError when there is none, more than one, or one of another length.");
+PyDoc_STRVAR(
+    check_message_authenticator_doc,
+    "check_message_authenticator(raw, authenticator, secret)\n--\n\n"
+    "Whether the one Message-Authenticator in these octets verifies with `authenticator` (16 octets, or None for zeros)\n"
+    "in the header (RFC 3579 §3.2). PacketError when there is none, more than one, or one of another length.");
 
 static PyObject *check_message_authenticator(PyObject *module, PyObject *args) {
     Py_buffer raw, authenticator, secret;
@@ -227,11 +231,12 @@ static PyObject *check_request(PyObject *module, PyObject *args) {
             result = Py_NewRef(Py_None);
         } else if (status == RSEC_MESSAGE_AUTH_MISSING) {
             PyErr_Format(state_of(module)->packet_error, "%s requires a Message-Authenticator",
-                         code == RSEC_STATUS_SERVER                ? "Status-Server"
+                         code == RSEC_STATUS_SERVER                 ? "Status-Server"
                          : require || (require_access && code == 1) ? "policy"
                                                                     : "EAP-Message");
         } else {
-            (void)rsec_py_fail(state_of(module), status, rsec_code_name(code) != NULL ? rsec_code_name(code) : "request");
+            (void)rsec_py_fail(state_of(module), status,
+                               rsec_code_name(code) != NULL ? rsec_code_name(code) : "request");
         }
     }
     PyBuffer_Release(&raw);
@@ -329,8 +334,8 @@ static PyObject *live_objects(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
     rsec_live live = rsec_live_objects();
-    return Py_BuildValue("{s:L,s:L,s:L,s:L}", "connections", (long long)live.conns, "requests", (long long)live.requests,
-                         "peers", (long long)live.peers, "engines", (long long)live.engines);
+    return Py_BuildValue("{s:L,s:L,s:L,s:L}", "connections", (long long)live.conns, "requests",
+                         (long long)live.requests, "peers", (long long)live.peers, "engines", (long long)live.engines);
 }
 
 static PyMethodDef functions[] = {

@@ -147,10 +147,11 @@ static int take_keyword(PyObject *keywords, const char *name, PyObject **value) 
     return *value != NULL ? PyDict_DelItemString(keywords, name) : 0;
 }
 
-PyDoc_STRVAR(setup_doc,
-             "_setup(code, id, secret, authenticator, radius_version, attributes)\n--\n\n"
-             "What the constructors of pyradsec.packet share: checks secret (bytes) and authenticator (bytes or None),\n"
-             "takes dict, packet, message_authenticator and fd out of `attributes` and adds the others.");
+PyDoc_STRVAR(
+    setup_doc,
+    "_setup(code, id, secret, authenticator, radius_version, attributes)\n--\n\n"
+    "What the constructors of pyradsec.packet share: checks secret (bytes) and authenticator (bytes or None),\n"
+    "takes dict, packet, message_authenticator and fd out of `attributes` and adds the others.");
 
 static PyObject *packet_setup(PyObject *op, PyObject *args) {
     rsec_py_packet *self = (rsec_py_packet *)op;
@@ -200,10 +201,11 @@ failed:
     return done;
 }
 
-PyDoc_STRVAR(decode_doc,
-             "decode_packet(packet)\n--\n\n"
-             "Takes code, id, authenticator and attributes from the octets of one whole packet (20 to 4096 octets; RFC 2865\n"
-             "§3). What the packet held before is gone. PacketError when they are not one.");
+PyDoc_STRVAR(
+    decode_doc,
+    "decode_packet(packet)\n--\n\n"
+    "Takes code, id, authenticator and attributes from the octets of one whole packet (20 to 4096 octets; RFC 2865\n"
+    "§3). What the packet held before is gone. PacketError when they are not one.");
 
 static PyObject *packet_decode(PyObject *op, PyObject *raw) {
     if (!PyBytes_Check(raw)) {
@@ -234,7 +236,8 @@ static PyObject *make_reply(rsec_py_packet *self, int kind, long code, PyObject 
         PyObject *raw = NULL, *flag = NULL;
         int rc = take_keyword(attributes, "packet", &raw);
         if (rc == 0 && raw != NULL && raw != Py_None) {
-            rc = PyBytes_Check(raw) ? adopt(reply, raw) : (PyErr_SetString(PyExc_TypeError, "packet: expected bytes"), -1);
+            rc = PyBytes_Check(raw) ? adopt(reply, raw)
+                                    : (PyErr_SetString(PyExc_TypeError, "packet: expected bytes"), -1);
         }
         if (rc == 0) {
             rc = take_keyword(attributes, "message_authenticator", &flag);
@@ -255,11 +258,12 @@ failed:
     return NULL;
 }
 
-PyDoc_STRVAR(create_reply_doc,
-             "create_reply(**attributes)\n--\n\n"
-             "A reply to this packet, with its id, secret, authenticator and dictionary, and the code that says yes:\n"
-             "Access-Accept, Accounting-Response, CoA-ACK, Disconnect-ACK; Access-Accept for Status-Server; 0 for a\n"
-             "plain Packet. `code=` is taken for plain packets and Status-Server only. `packet=` decodes a reply's octets.");
+PyDoc_STRVAR(
+    create_reply_doc,
+    "create_reply(**attributes)\n--\n\n"
+    "A reply to this packet, with its id, secret, authenticator and dictionary, and the code that says yes:\n"
+    "Access-Accept, Accounting-Response, CoA-ACK, Disconnect-ACK; Access-Accept for Status-Server; 0 for a\n"
+    "plain Packet. `code=` is taken for plain packets and Status-Server only. `packet=` decodes a reply's octets.");
 
 static PyObject *packet_create_reply(PyObject *op, PyObject *args, PyObject *kwargs) {
     rsec_py_packet *self = (rsec_py_packet *)op;
@@ -279,7 +283,8 @@ static PyObject *packet_create_reply(PyObject *op, PyObject *args, PyObject *kwa
         if (rsec_py_packet_code_of(self, &code) < 0) {
             return NULL;
         }
-        return make_reply(self, RSEC_PY_COA, code == RSEC_DISCONNECT_REQUEST ? RSEC_DISCONNECT_ACK : RSEC_COA_ACK, kwargs);
+        return make_reply(self, RSEC_PY_COA, code == RSEC_DISCONNECT_REQUEST ? RSEC_DISCONNECT_ACK : RSEC_COA_ACK,
+                          kwargs);
     }
     long code = PyObject_TypeCheck(op, state->kinds[RSEC_PY_STATUS]) ? RSEC_ACCESS_ACCEPT : 0;
     PyObject *asked = NULL;
@@ -456,7 +461,8 @@ int rsec_py_packet_materialise(rsec_py_packet *self) {
 
 PyObject *rsec_py_packet_authenticator(rsec_py_packet *self) {
     if (self->authenticator == NULL) {
-        self->authenticator = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw_packet) + 4, RSEC_AUTHENTICATOR_LEN);
+        self->authenticator = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw_packet) + 4,
+                                                        RSEC_AUTHENTICATOR_LEN);
     }
     return Py_XNewRef(self->authenticator);
 }
@@ -566,7 +572,8 @@ static PyMemberDef packet_members[] = {
     {"message_authenticator", T_OBJECT, offsetof(rsec_py_packet, message_authenticator), 0,
      "True: signed with a Message-Authenticator when serialised."},
     {"raw_packet", T_OBJECT, offsetof(rsec_py_packet, raw_packet), 0, "The octets received, or None."},
-    {"peer", T_OBJECT, offsetof(rsec_py_packet, peer), 0, "The Peer that sent it, where a server received it; else None."},
+    {"peer", T_OBJECT, offsetof(rsec_py_packet, peer), 0,
+     "The Peer that sent it, where a server received it; else None."},
     {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},
     {NULL, 0, 0, 0, NULL},
 };

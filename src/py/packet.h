@@ -17,15 +17,14 @@
 #include "wire/writer.h"
 
 typedef struct {
-    PyObject_HEAD
-    rsec_py_state *state; /* borrowed: the type keeps the module alive */
+    PyObject_HEAD rsec_py_state *state; /* borrowed: the type keeps the module alive */
     PyObject *code, *id, *secret;
-    PyObject *authenticator;         /* NULL: in the octets received, made into bytes when asked for */
+    PyObject *authenticator; /* NULL: in the octets received, made into bytes when asked for */
     PyObject *radius_version, *token, *request_authenticator, *original_code, *message_authenticator;
-    PyObject *raw_packet;            /* bytes as received, or None */
-    PyObject *dict;                  /* the Dictionary; NULL: no such attribute */
-    PyObject *peer;                  /* the Peer it came from, or None */
-    PyObject *store;                 /* dict; NULL: still to be made from raw_packet */
+    PyObject *raw_packet; /* bytes as received, or None */
+    PyObject *dict;       /* the Dictionary; NULL: no such attribute */
+    PyObject *peer;       /* the Peer it came from, or None */
+    PyObject *store;      /* dict; NULL: still to be made from raw_packet */
 } rsec_py_packet;
 
 /* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket

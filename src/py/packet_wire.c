@@ -176,10 +176,11 @@ static int write_packet(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[R
     return 0;
 }
 
-PyDoc_STRVAR(encode_request_doc,
-             "_encode_request()\n--\n\n"
-             "The octets of the packet as a request. Access-Request and Status-Server carry their random authenticator, the\n"
-             "other codes a digest that is set on the packet (RFC 2866 §3, RFC 5176 §2.3).");
+PyDoc_STRVAR(
+    encode_request_doc,
+    "_encode_request()\n--\n\n"
+    "The octets of the packet as a request. Access-Request and Status-Server carry their random authenticator, the\n"
+    "other codes a digest that is set on the packet (RFC 2866 §3, RFC 5176 §2.3).");
 
 static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     (void)unused;
@@ -261,8 +262,8 @@ static PyObject *packet_pw_crypt(PyObject *op, PyObject *password) {
         Py_XDECREF(bytes);
         return NULL;
     }
-    rsec_status status =
-        rsec_password_hide(self->state->digest, secret, authenticator, rsec_py_bytes_view(bytes), out, &len);
+    rsec_status status = rsec_password_hide(self->state->digest, secret, authenticator, rsec_py_bytes_view(bytes), out,
+                                            &len);
     Py_DECREF(bytes);
     return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, len)) : rsec_py_fail(self->state, status, "password");
 }
@@ -280,8 +281,8 @@ static PyObject *packet_pw_decrypt_octets(PyObject *op, PyObject *hidden) {
     if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
         return NULL;
     }
-    rsec_status status =
-        rsec_password_unhide(self->state->digest, secret, authenticator, rsec_py_bytes_view(hidden), out, &len);
+    rsec_status status = rsec_password_unhide(self->state->digest, secret, authenticator, rsec_py_bytes_view(hidden),
+                                              out, &len);
     if (status != RSEC_OK) {
         return rsec_py_fail(self->state, status, "password");
     }
@@ -293,10 +294,11 @@ static PyObject *packet_pw_decrypt_octets(PyObject *op, PyObject *hidden) {
     return clear;
 }
 
-PyDoc_STRVAR(pw_decrypt_doc,
-             "pw_decrypt(password)\n--\n\n"
-             "The clear text of a User-Password's octets (RFC 2865 §5.2), without trailing NULs. Octets that are not UTF-8,\n"
-             "most often because the shared secrets differ, are logged as a warning and decoded with what is valid.");
+PyDoc_STRVAR(
+    pw_decrypt_doc,
+    "pw_decrypt(password)\n--\n\n"
+    "The clear text of a User-Password's octets (RFC 2865 §5.2), without trailing NULs. Octets that are not UTF-8,\n"
+    "most often because the shared secrets differ, are logged as a warning and decoded with what is valid.");
 
 static PyObject *packet_pw_decrypt(PyObject *op, PyObject *hidden) {
     PyObject *clear = packet_pw_decrypt_octets(op, hidden);

@@ -5,8 +5,7 @@
 #include <structmember.h>
 
 typedef struct {
-    PyObject_HEAD
-    rsec_peer *peer;     /* counted reference */
+    PyObject_HEAD rsec_peer *peer; /* counted reference */
     PyObject *address;
     /* What the certificate says, read when it is first asked for; `sans` NULL: not yet. */
     PyObject *subject, *issuer, *serial, *sans, *usages, *policies;
@@ -211,23 +210,20 @@ static PyGetSetDef peer_getset[] = {
     {"issuer", get_text, NULL, "The certificate's issuer (RFC 4514), or None.", (void *)offsetof(py_peer, issuer)},
     {"serial_number", get_text, NULL, "The certificate's serial number in upper-case hexadecimal digits, or None.",
      (void *)offsetof(py_peer, serial)},
-    {"subject_alt_names", get_text, NULL, "The certificate's other names: pairs such as (\"DNS\", \"nas7.example.org\").",
-     (void *)offsetof(py_peer, sans)},
+    {"subject_alt_names", get_text, NULL,
+     "The certificate's other names: pairs such as (\"DNS\", \"nas7.example.org\").", (void *)offsetof(py_peer, sans)},
     {"extended_key_usage", get_text, NULL, "Dotted OIDs of the certificate's extended key usages.",
      (void *)offsetof(py_peer, usages)},
     {"policies", get_text, NULL, "Dotted OIDs of the certificate's policies.", (void *)offsetof(py_peer, policies)},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(peer_doc, "Who is on the other end of a RADIUS/TLS connection. Read-only; any thread that holds it may read.");
+PyDoc_STRVAR(peer_doc,
+             "Who is on the other end of a RADIUS/TLS connection. Read-only; any thread that holds it may read.");
 
 static PyType_Slot peer_slots[] = {
-    {Py_tp_doc, (void *)peer_doc},
-    {Py_tp_dealloc, peer_dealloc},
-    {Py_tp_repr, peer_repr},
-    {Py_tp_members, peer_members},
-    {Py_tp_getset, peer_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)peer_doc}, {Py_tp_dealloc, peer_dealloc}, {Py_tp_repr, peer_repr},
+    {Py_tp_members, peer_members}, {Py_tp_getset, peer_getset},   {0, NULL},
 };
 
 static PyType_Spec peer_spec = {

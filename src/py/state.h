@@ -45,15 +45,15 @@ enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, 
 
 typedef struct rsec_py_state {
     rsec_md *md;
-    rsec_digest *digest;              /* with the GIL held */
-    PyTypeObject *packet_base;        /* PacketBase: what the classes of pyradsec.packet derive from */
-    PyTypeObject *attribute_type;     /* Attribute */
-    PyTypeObject *engine_type;        /* Engine */
-    PyTypeObject *flight_type;        /* a running handler */
-    PyTypeObject *peer_type;          /* Peer */
+    rsec_digest *digest;                /* with the GIL held */
+    PyTypeObject *packet_base;          /* PacketBase: what the classes of pyradsec.packet derive from */
+    PyTypeObject *attribute_type;       /* Attribute */
+    PyTypeObject *engine_type;          /* Engine */
+    PyTypeObject *flight_type;          /* a running handler */
+    PyTypeObject *peer_type;            /* Peer */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
-    PyObject *packet_error;           /* pyradsec.exceptions.PacketError */
-    PyObject *reply_packet;           /* PacketBase.reply_packet: what tells an overridden one */
+    PyObject *packet_error;             /* pyradsec.exceptions.PacketError */
+    PyObject *reply_packet;             /* PacketBase.reply_packet: what tells an overridden one */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;
     RSEC_NAMES(RSEC_NAME_FIELD)
 #undef RSEC_NAME_FIELD

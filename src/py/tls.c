@@ -44,8 +44,7 @@ static int take_pins(PyObject *fast, rsec_pins **pins) {
     for (size_t i = 0; rc == 0 && i < num; i++) {
         Py_ssize_t len;
         const char *text = PyUnicode_AsUTF8AndSize(PySequence_Fast_GET_ITEM(fast, (Py_ssize_t)i), &len);
-        if (text == NULL ||
-            rsec_fingerprint_parse(text, (size_t)len, octets + i * RSEC_FINGERPRINT_LEN) != RSEC_OK) {
+        if (text == NULL || rsec_fingerprint_parse(text, (size_t)len, octets + i * RSEC_FINGERPRINT_LEN) != RSEC_OK) {
             rc = -1;
         }
     }
@@ -63,14 +62,15 @@ static int take_pins(PyObject *fast, rsec_pins **pins) {
     return *pins != NULL ? 0 : -1;
 }
 
-PyDoc_STRVAR(tls_doc,
-             "TLS(certfile, keyfile, ca_certificates, ca_path, verify_mode, verify_flags, min_version, max_version, options, ciphers,\n"
-             "    ciphersuites, tickets, keylog_path, pins)\n--\n\n"
-             "A server-side TLS context for the engine. ca_certificates: DER octets; ca_path: a directory of\n"
-             "them (openssl rehash) or None; min_version, max_version: protocol\n"
-             "numbers, 0 for the library's; ciphers, ciphersuites, keylog_path: text or None; pins: fingerprints or None.\n"
-             "Returns (context, days until the certificate expires, whether it is not yet valid). ssl.SSLError with the\n"
-             "file and the reason.");
+PyDoc_STRVAR(
+    tls_doc,
+    "TLS(certfile, keyfile, ca_certificates, ca_path, verify_mode, verify_flags, min_version, max_version, options, ciphers,\n"
+    "    ciphersuites, tickets, keylog_path, pins)\n--\n\n"
+    "A server-side TLS context for the engine. ca_certificates: DER octets; ca_path: a directory of\n"
+    "them (openssl rehash) or None; min_version, max_version: protocol\n"
+    "numbers, 0 for the library's; ciphers, ciphersuites, keylog_path: text or None; pins: fingerprints or None.\n"
+    "Returns (context, days until the certificate expires, whether it is not yet valid). ssl.SSLError with the\n"
+    "file and the reason.");
 
 static PyObject *make_tls(PyObject *module, PyObject *args) {
     rsec_tls_settings settings = {0};
@@ -81,10 +81,10 @@ static PyObject *make_tls(PyObject *module, PyObject *args) {
     rsec_tls *tls = NULL;
     char error[RSEC_TLS_ERROR_TEXT];
     (void)module;
-    if (!PyArg_ParseTuple(args, "O&O&OzikiiKzzIzO:TLS", PyUnicode_FSConverter, &certfile, PyUnicode_FSConverter, &keyfile,
-                          &certificates, &settings.ca_path, &verify_mode, &settings.verify_flags, &settings.min_version,
-                          &settings.max_version, &options, &settings.ciphers, &settings.ciphersuites, &settings.tickets,
-                          &settings.keylog_path, &pins)) {
+    if (!PyArg_ParseTuple(args, "O&O&OzikiiKzzIzO:TLS", PyUnicode_FSConverter, &certfile, PyUnicode_FSConverter,
+                          &keyfile, &certificates, &settings.ca_path, &verify_mode, &settings.verify_flags,
+                          &settings.min_version, &settings.max_version, &options, &settings.ciphers,
+                          &settings.ciphersuites, &settings.tickets, &settings.keylog_path, &pins)) {
         Py_XDECREF(certfile);
         return NULL;
     }

@@ -90,8 +90,7 @@ rsec_status rsec_ipv6_parse(const char *text, size_t len, uint8_t octets[16]) {
             if (rsec_ipv4_parse(text + off, len - off, groups + num) != RSEC_OK) {
                 return RSEC_ATTR_VALUE;
             }
-            num += 4;
-            off = len;
+            num += 4; /* and nothing follows it */
             break;
         }
         unsigned value = 0, digits = 0;

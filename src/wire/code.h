@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 enum {
-    RSEC_HEADER_LEN = 20,         /* Code, Identifier, Length, Authenticator (RFC 2865 §3) */
-    RSEC_AUTHENTICATOR_LEN = 16,  /* Request and Response Authenticator, Message-Authenticator */
+    RSEC_HEADER_LEN = 20,        /* Code, Identifier, Length, Authenticator (RFC 2865 §3) */
+    RSEC_AUTHENTICATOR_LEN = 16, /* Request and Response Authenticator, Message-Authenticator */
     RSEC_PACKET_MIN = 20,
-    RSEC_PACKET_MAX = 4096,       /* RFC 2865 §3, RFC 6613 §2.6.4 */
+    RSEC_PACKET_MAX = 4096, /* RFC 2865 §3, RFC 6613 §2.6.4 */
     RSEC_ATTR_HEADER_LEN = 2,
     RSEC_ATTR_VALUE_MAX = 253,
 };
@@ -29,7 +29,7 @@ typedef enum {
     RSEC_COA_REQUEST = 43,
     RSEC_COA_ACK = 44,
     RSEC_COA_NAK = 45,
-    RSEC_PROTOCOL_ERROR = 52,     /* RFC 7930 §4 */
+    RSEC_PROTOCOL_ERROR = 52, /* RFC 7930 §4 */
 } rsec_code;
 
 enum {
@@ -42,7 +42,7 @@ enum {
     RSEC_ATTR_EAP_MESSAGE = 79,
     RSEC_ATTR_MESSAGE_AUTHENTICATOR = 80,
     RSEC_ATTR_ERROR_CAUSE = 101,
-    RSEC_ATTR_EXTENDED_1 = 241,   /* RFC 6929 §4.2 */
+    RSEC_ATTR_EXTENDED_1 = 241,         /* RFC 6929 §4.2 */
     RSEC_ATTR_ORIGINAL_PACKET_CODE = 4, /* 241.4, RFC 7930 §4 */
 };
 

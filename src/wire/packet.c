@@ -42,9 +42,7 @@ rsec_status rsec_packet_scan(rsec_view pkt, rsec_packet_facts *facts, size_t *er
     rsec_status status = RSEC_OK;
     rsec_packet_facts found = {0};
     *facts = found;
-    if (pkt.len < RSEC_PACKET_MIN) {
-        status = RSEC_TOO_SHORT;
-    } else if (rsec_packet_length(pkt) < RSEC_PACKET_MIN) {
+    if (pkt.len < RSEC_PACKET_MIN || rsec_packet_length(pkt) < RSEC_PACKET_MIN) {
         status = RSEC_TOO_SHORT;
     } else if (pkt.len > RSEC_PACKET_MAX || rsec_packet_length(pkt) > RSEC_PACKET_MAX) {
         status = RSEC_TOO_LONG;

@@ -64,12 +64,12 @@ static inline rsec_view rsec_packet_attrs(rsec_view pkt) {
 
 /* What one pass over a checked packet finds for verification and dispatch. Offsets are from the start of the packet. */
 typedef struct {
-    size_t message_auth_off;   /* of the Message-Authenticator's 16 octet value; 0 when there is none */
-    unsigned message_auth_num; /* how many attributes of type 80 there are, whatever their length */
+    size_t message_auth_off;    /* of the Message-Authenticator's 16 octet value; 0 when there is none */
+    unsigned message_auth_num;  /* how many attributes of type 80 there are, whatever their length */
     bool message_auth_is_sized; /* the first attribute of type 80 has a 16-octet value */
-    bool has_eap_message;      /* PKT-15 */
-    size_t proxy_state_off;    /* of the first Proxy-State attribute, header included; 0 when there is none */
-    size_t user_name_off;      /* of the first User-Name attribute, header included; 0 when there is none */
+    bool has_eap_message;       /* PKT-15 */
+    size_t proxy_state_off;     /* of the first Proxy-State attribute, header included; 0 when there is none */
+    size_t user_name_off;       /* of the first User-Name attribute, header included; 0 when there is none */
 } rsec_packet_facts;
 
 /* Fills *facts from `pkt` and checks it as rsec_packet_check does, in one pass. *facts is zeroed on failure. */

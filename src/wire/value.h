@@ -12,12 +12,12 @@
 #include <stdbool.h>
 
 enum {
-    RSEC_IPV4_TEXT = 16,        /* "255.255.255.255" */
+    RSEC_IPV4_TEXT = 16, /* "255.255.255.255" */
     RSEC_IPV6_TEXT = 40,
     RSEC_IPV4_PREFIX_TEXT = 19, /* RSEC_IPV4_TEXT and "/32" */
     RSEC_IPV6_PREFIX_TEXT = 44,
-    RSEC_IFID_TEXT = 20,        /* "0000:0000:0000:0000" */
-    RSEC_ETHER_TEXT = 18,       /* "00:00:00:00:00:00" */
+    RSEC_IFID_TEXT = 20,  /* "0000:0000:0000:0000" */
+    RSEC_ETHER_TEXT = 18, /* "00:00:00:00:00:00" */
 };
 
 /* Dotted quad, four decimal numbers of 0..255 without leading zeros. RSEC_ATTR_VALUE for anything else. */
