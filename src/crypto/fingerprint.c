@@ -25,9 +25,9 @@ static bool has_prefix(const char *text, size_t len) {
     static const char prefix[] = "sha256:";
     size_t num = sizeof prefix - 1;
     for (size_t i = 0; i < num; i++) {
-        char c = i < len ? text[i] : '\0';
+        int c = i < len ? text[i] : 0;
         if (c >= 'A' && c <= 'Z') {
-            c = (char)(c | 0x20);
+            c += 'a' - 'A';
         }
         if (c != prefix[i]) {
             return false;

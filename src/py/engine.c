@@ -260,7 +260,10 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
                 free_host(self, items[i].peer->user);
             }
             if (items[i].kind == RSEC_UP_STOPPED) {
-                self->is_stopped = 1;
+                PyObject *type, *value, *traceback;
+                PyErr_Fetch(&type, &value, &traceback);
+                on_stopped(self); /* whoever waits for it must not wait for ever */
+                PyErr_Restore(type, value, traceback);
             }
             rsec_peer_unref(items[i].peer);
             rsec_engine_free_event(items[i].event);

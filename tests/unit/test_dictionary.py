@@ -1,0 +1,632 @@
+"""pyradsec.dictionary: the grammar, the keys that values are stored under, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyradsec import dictionary as module
+from pyradsec.dictionary import Attribute, Dictionary, ParseError
+
+FREERADIUS = Path("/usr/share/freeradius/dictionary")
+
+
+def read(text: str, into: Dictionary | None = None) -> Dictionary:
+    target = Dictionary() if into is None else into
+    target.read_dictionary(io.StringIO(text))
+    return target
+
+
+# --- Attribute ---
+
+
+def test_attribute_defaults() -> None:
+    attribute = Attribute("Test", 1, "string")
+    assert (attribute.name, attribute.code, attribute.type, attribute.vendor) == ("Test", 1, "string", "")
+    assert attribute.encrypt == 0
+    flags = (attribute.has_tag, attribute.concat, attribute.virtual, attribute.array, attribute.is_sub_attribute)
+    assert flags == (False,) * 5
+    assert len(attribute.values) == 0
+    assert attribute.sub_attributes == {}
+    assert attribute.parent is None
+
+
+def test_attribute_by_name_and_by_place() -> None:
+    values = {"Off": b"\0", "On": b"\1"}
+    by_place = Attribute("Test", "x", "byte", True, "Acme", values, 2, True, True, True, True)
+    by_name = Attribute(
+        name="Test",
+        code="x",
+        datatype="byte",
+        is_sub_attribute=True,
+        vendor="Acme",
+        values=values,
+        encrypt=2,
+        has_tag=True,
+        concat=True,
+        virtual=True,
+        array=True,
+    )
+    for attribute in (by_place, by_name):
+        assert (attribute.code, attribute.vendor, attribute.encrypt) == ("x", "Acme", 2)
+        assert attribute.is_sub_attribute
+        assert attribute.has_tag
+        assert attribute.concat
+        assert attribute.virtual
+        assert attribute.array
+        assert attribute.values["On"] == b"\1"
+        assert attribute.values.get_backward(b"\0") == "Off"
+
+
+def test_attribute_of_no_data_type() -> None:
+    with pytest.raises(ValueError, match="datatype"):
+        Attribute("Test", 1, "datatype")
+
+
+# --- the container ---
+
+
+def test_empty() -> None:
+    made = Dictionary()
+    assert len(made) == 0
+    assert made.vendors.forward == {"": 0}
+    assert made.vendor_format(9) == module.VENDOR_FORMAT_DEFAULT == (1, 1, False)
+    assert made.defer_parse == []
+    assert len(Dictionary(None)) == len(Dictionary("")) == 0
+
+
+def test_container() -> None:
+    made = read("ATTRIBUTE User-Name 1 string")
+    assert made["User-Name"] is made.attributes["User-Name"]
+    assert "User-Name" in made
+    assert made.has_key("User-Name") is True
+    assert "User-Password" not in made
+    with pytest.raises(KeyError):
+        made["User-Password"]
+    for name in ("__setitem__", "clear", "update", "__iter__"):
+        assert not hasattr(made, name)
+
+
+def test_several_sources(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("ATTRIBUTE One 1 string\n", encoding="utf-8")
+    (tmp_path / "two").write_text("ATTRIBUTE Two 2 string\n", encoding="utf-8")
+    made = Dictionary(str(tmp_path / "one"), tmp_path / "two", io.StringIO("ATTRIBUTE Three 3 string"))
+    assert list(made.attributes) == ["One", "Two", "Three"]
+    assert len(Dictionary(None, str(tmp_path / "two"))) == 1
+
+
+def test_include_base_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "other").write_text("ATTRIBUTE Other 2 string\n", encoding="utf-8")
+    (tmp_path / "sub" / "main").write_text("$INCLUDE ../other\n", encoding="utf-8")
+    with pytest.raises(ParseError, match="escapes the dictionary base"):
+        Dictionary(str(tmp_path / "sub" / "main"))
+    assert "Other" in Dictionary(str(tmp_path / "sub" / "main"), include_base_dir=str(tmp_path))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-dictionary"):
+        Dictionary(str(tmp_path / "no-such-dictionary"))
+
+
+def test_names_that_users_import_from_here() -> None:
+    from pyradsec import constants, exceptions
+
+    assert module.ParseError is exceptions.ParseError
+    assert module.DATATYPES is constants.DATATYPES
+    assert module.RadiusAttributeValue == int | str | bytes
+
+
+# --- ATTRIBUTE ---
+
+
+@pytest.mark.parametrize("code", ["17", "0x11", "0X11", "0o21", "017"])
+def test_attribute_codes(code: str) -> None:
+    made = read(f"ATTRIBUTE Test {code} string")
+    assert made["Test"].code == 17
+    assert made.attrindex["Test"] == 17
+    assert made.attrindex.get_backward(17) == "Test"
+
+
+@pytest.mark.parametrize(
+    ("text", "datatype"),
+    [
+        *((name, name) for name in sorted(module.DATATYPES)),
+        ("string[16]", "string"),
+        ("octets[3]", "octets"),
+        ("uint8", "byte"),
+        ("uint16", "short"),
+        ("uint32", "integer"),
+        ("uint64", "integer64"),
+        ("int32", "signed"),
+        ("String", "string"),
+    ],
+)
+def test_attribute_types(text: str, datatype: str) -> None:
+    assert read(f"ATTRIBUTE Test 1 {text}")["Test"].type == datatype
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("has_tag", {"has_tag": True}),
+        ("encrypt=1", {"encrypt": 1}),
+        ("has_tag,encrypt=2", {"has_tag": True, "encrypt": 2}),
+        ("encrypt=3", {"encrypt": 3}),
+        ("concat", {"concat": True}),
+        ("virtual", {"virtual": True}),
+        ("array", {"array": True}),
+        ("secret", {}),
+        ("array,unheard-of", {"array": True}),
+    ],
+)
+def test_attribute_options(options: str, expected: dict[str, Any]) -> None:
+    attribute = read(f"ATTRIBUTE Test 1 string {options}")["Test"]
+    defaults = {"has_tag": False, "encrypt": 0, "concat": False, "virtual": False, "array": False}
+    assert {key: getattr(attribute, key) for key in defaults} == {**defaults, **expected}
+    assert attribute.vendor == ""
+
+
+def test_attribute_with_a_vendor_column() -> None:
+    made = read("VENDOR Acme 90\nATTRIBUTE Test 1 string Acme")
+    assert made["Test"].vendor == "Acme"
+    assert made.attrindex["Test"] == (90, 1)
+
+
+def test_comments_blanks_and_case() -> None:
+    made = read("# one\n\n\tattribute\tTest  1\tstring # two\nBEGIN-TLV whatever\nFLAGS internal\n")
+    assert list(made.attributes) == ["Test"]
+
+
+def test_two_names_for_a_code() -> None:
+    made = read("ATTRIBUTE Old 1 string\nATTRIBUTE New 1 string")
+    assert made.attrindex["Old"] == made.attrindex["New"] == 1
+    assert made.attrindex.get_backward(1) == "New"
+
+
+def test_redefinition_replaces() -> None:
+    made = read("ATTRIBUTE Test 1 integer\nVALUE Test One 1\nATTRIBUTE Test 2 integer")
+    assert len(made) == 1
+    assert made["Test"].code == 2
+    assert len(made["Test"].values) == 0
+    assert made.attrindex["Test"] == 2
+    assert made.attrindex.get_backward(1) == "Test"
+
+
+# --- nesting ---
+
+NESTED = """
+ATTRIBUTE Ext 241 extended
+ATTRIBUTE Plain 241.1 integer
+ATTRIBUTE Box 241.5 tlv
+ATTRIBUTE Deep 241.5.1 string
+ATTRIBUTE Long 245 long-extended
+ATTRIBUTE Blob 245.1 octets
+ATTRIBUTE Tlv 9 tlv
+ATTRIBUTE Inner 9.2 string
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "parent", "code"),
+    [
+        ("Plain", (241, 1), "Ext", 1),
+        ("Box", (241, 5), "Ext", 5),
+        ("Deep", (241, 5, 1), "Box", 1),
+        ("Blob", (245, 1), "Long", 1),
+        ("Inner", (9, 2), "Tlv", 2),
+    ],
+)
+def test_nested(name: str, key: tuple[int, ...], parent: str, code: int) -> None:
+    made = read(NESTED)
+    attribute = made[name]
+    assert attribute.code == code
+    assert made.attrindex[name] == key
+    assert attribute.is_sub_attribute
+    assert attribute.parent is made[parent]
+    assert made[parent].sub_attributes[code] == name
+    assert made["Ext"].parent is None
+    assert not made["Ext"].is_sub_attribute
+
+
+def test_nested_in_an_earlier_file() -> None:
+    made = read("ATTRIBUTE Late 241.9 string", read(NESTED))
+    assert made["Late"].parent is made["Ext"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ATTRIBUTE Test 242.1 string",
+        "ATTRIBUTE Test 241.6.1 string",
+        "ATTRIBUTE Test 241.1.1 string",
+        "ATTRIBUTE Test 241.5.1.1 string",
+        "VENDOR Acme 90\nATTRIBUTE Test 241.1 string Acme",
+    ],
+)
+def test_nested_in_nothing(line: str) -> None:
+    with pytest.raises(ParseError, match=r"Test: .* is no attribute of type tlv"):
+        read(line, read(NESTED))
+
+
+def test_vendor_and_top_level_tlv_of_one_code() -> None:
+    made = read(
+        "VENDOR Acme 90\nATTRIBUTE Tlv 9 tlv\nBEGIN-VENDOR Acme\nATTRIBUTE Acme-Tlv 9 tlv\n"
+        "ATTRIBUTE Acme-Inner 9.1 string\nEND-VENDOR Acme\nATTRIBUTE Inner 9.1 string\n"
+    )
+    assert made["Acme-Inner"].parent is made["Acme-Tlv"]
+    assert made["Inner"].parent is made["Tlv"]
+    assert made.attrindex["Acme-Inner"] == (90, 9, 1)
+    assert made.attrindex["Inner"] == (9, 1)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_vendor_attribute_keeps_its_key(order: tuple[int, int]) -> None:
+    """90.1 and attribute 1 of vendor 90 have one key; packets store only the vendor's under it."""
+    lines = ("ATTRIBUTE Tlv 90 tlv\nATTRIBUTE Inner 90.1 string\n", "ATTRIBUTE Acme-One 1 string Acme\n")
+    made = read("VENDOR Acme 90\n" + "".join(lines[index] for index in order))
+    assert made.attrindex["Inner"] == made.attrindex["Acme-One"] == (90, 1)
+    assert made.attrindex.get_backward((90, 1)) == "Acme-One"
+    assert made["Tlv"].sub_attributes == {1: "Inner"}
+
+
+# --- VALUE ---
+
+
+@pytest.mark.parametrize(
+    ("datatype", "text", "octets"),
+    [
+        ("integer", "5", b"\0\0\0\5"),
+        ("integer", "0x10", b"\0\0\0\x10"),
+        ("integer", "0o17", b"\0\0\0\x0f"),
+        ("integer", "007", b"\0\0\0\7"),
+        ("integer", "4294967295", b"\xff\xff\xff\xff"),
+        ("signed", "-1", b"\xff\xff\xff\xff"),
+        ("short", "258", b"\1\2"),
+        ("byte", "255", b"\xff"),
+        ("integer64", "0x0102030405060708", b"\1\2\3\4\5\6\7\x08"),
+        ("date", "1", b"\0\0\0\1"),
+        ("string", "text", b"text"),
+        ("octets", "0x4142", b"AB"),
+        ("octets", "65", b"A"),
+        ("ipaddr", "192.0.2.1", b"\xc0\0\2\1"),
+        ("ipv6prefix", "2001:db8::/32", b"\0\x20\x20\1\x0d\xb8" + bytes(12)),
+        ("ifid", "1:2:3:4", b"\0\1\0\2\0\3\0\4"),
+        ("ether", "1:2:3:4:5:6", b"\1\2\3\4\5\6"),
+    ],
+)
+def test_value(datatype: str, text: str, octets: bytes) -> None:
+    made = read(f"ATTRIBUTE Test 1 {datatype}\nVALUE Test Named {text}")
+    assert made["Test"].values["Named"] == octets
+    assert made["Test"].values.get_backward(octets) == "Named"
+
+
+def test_value_before_its_attribute() -> None:
+    made = read("VALUE Test One 1\nATTRIBUTE Test 1 integer\nVALUE Test Two 2")
+    assert made["Test"].values.forward == {"Two": b"\0\0\0\2", "One": b"\0\0\0\1"}
+    assert made.defer_parse == []
+
+
+def test_value_of_an_attribute_from_an_earlier_file() -> None:
+    made = read("VALUE Test One 1", read("ATTRIBUTE Test 1 integer"))
+    assert made["Test"].values["One"] == b"\0\0\0\1"
+
+
+# --- VENDOR ---
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("VENDOR Acme 90", (1, 1, False)),
+        ("VENDOR Acme 0x5a format=4,0", (4, 0, False)),
+        ("VENDOR Acme 90 format=2,1", (2, 1, False)),
+        ("VENDOR Acme 90 format=1,1,c", (1, 1, True)),
+        ("VENDOR Acme 90 format=4,2", (4, 2, False)),
+        ("VENDOR Acme 90 format=2,1\nVENDOR Acme 90", (2, 1, False)),
+    ],
+)
+def test_vendor(line: str, expected: tuple[int, int, bool]) -> None:
+    made = read(line)
+    assert made.vendors["Acme"] == 90
+    assert made.vendors.get_backward(90) == "Acme"
+    assert made.vendor_format(90) == expected
+    assert made.vendor_format(91) == (1, 1, False)
+
+
+def test_vendor_number_limits() -> None:
+    made = read("VENDOR None 0\nVENDOR Last 0xFFFFFF")
+    assert (made.vendors["None"], made.vendors["Last"]) == (0, 0xFFFFFF)
+
+
+def test_vendor_block() -> None:
+    made = read(
+        "VENDOR Acme 90\nVENDOR Other 91\nBEGIN-VENDOR Acme\nATTRIBUTE Acme-One 1 integer\n"
+        "ATTRIBUTE Acme-Two 2 string has_tag\nATTRIBUTE Other-One 1 string Other\n"
+        "VALUE Acme-One On 1\nEND-VENDOR Acme\nATTRIBUTE Plain 1 string\n"
+    )
+    assert made.attrindex.forward == {
+        "Acme-One": (90, 1),
+        "Acme-Two": (90, 2),
+        "Other-One": (91, 1),
+        "Plain": 1,
+    }
+    assert made["Acme-One"].vendor == "Acme"
+    assert not made["Acme-One"].is_sub_attribute
+    assert made["Acme-Two"].has_tag
+    assert made["Other-One"].vendor == "Other"
+    assert made["Acme-One"].values["On"] == b"\0\0\0\1"
+
+
+def test_open_block_at_the_end_does_not_leak() -> None:
+    made = read("VENDOR Acme 90\nBEGIN-VENDOR Acme\nATTRIBUTE Acme-One 1 integer\n")
+    read("ATTRIBUTE Plain 1 string", made)
+    assert made.attrindex["Plain"] == 1
+
+
+EVS = """
+VENDOR Acme 90
+ATTRIBUTE Ext 241 extended
+ATTRIBUTE Evs 241.26 evs
+"""
+
+
+@pytest.mark.parametrize("word", ["parent", "format"])  # FreeRADIUS 3 spells it format=
+def test_extended_vendor_block(word: str) -> None:
+    made = read(
+        f"{EVS}BEGIN-VENDOR Acme {word}=Evs\nATTRIBUTE Acme-One 1 integer\nATTRIBUTE Acme-Tlv 2 tlv\n"
+        "ATTRIBUTE Acme-Inner 2.7 string\nEND-VENDOR Acme\nATTRIBUTE Acme-Plain 1 string Acme\n"
+    )
+    assert made.attrindex["Acme-One"] == (241, 26, 90, 1)
+    assert made["Acme-One"].vendor == "Acme"
+    assert made["Acme-One"].parent is made["Evs"]
+    assert made["Acme-One"].is_sub_attribute
+    assert made["Evs"].sub_attributes == {}
+    assert made.attrindex["Acme-Inner"] == (241, 26, 90, 2, 7)
+    assert made["Acme-Inner"].parent is made["Acme-Tlv"]
+    assert made.attrindex["Acme-Plain"] == (90, 1)
+    assert made["Acme-Plain"].parent is None
+
+
+# --- mistakes ---
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("ATTRIBUTE Test 1", ("attribute", "Incorrect number of tokens")),
+        ("ATTRIBUTE Test 1 string a b", ("attribute", "Incorrect number of tokens")),
+        ("ATTRIBUTE Test 1 dummy", ("dummy",)),
+        ("ATTRIBUTE Test 1 string Simplon", ("Simplon",)),
+        ("ATTRIBUTE Test 1 string encrypt=4", ("encrypt",)),
+        ("ATTRIBUTE Test 1 string encrypt", ("encrypt",)),
+        ("ATTRIBUTE Test one string", ("one", "no number")),
+        ("ATTRIBUTE Test 1.x string", ("'x'", "no number")),
+        ("ATTRIBUTE T 1 integer\nVALUE T One", ("value", "Incorrect number of tokens")),
+        ("ATTRIBUTE T 1 integer\nVALUE T One 1 2", ("value", "Incorrect number of tokens")),
+        ("VALUE Test One 1", ("unknown attribute", "Test")),
+        ("ATTRIBUTE T 1 byte\nVALUE T Big 256", ("Big", "256", "byte")),
+        ("ATTRIBUTE T 1 integer\nVALUE T Word one", ("Word", "one", "integer")),
+        ("ATTRIBUTE T 1 tlv\nVALUE T One 1", ("One", "tlv")),
+        ("VENDOR Simplon", ("vendor", "Incorrect number of tokens")),
+        ("VENDOR Simplon 1 format=1,1 x", ("vendor", "Incorrect number of tokens")),
+        ("VENDOR Simplon 42 badoption", ("option", "badoption")),
+        ("VENDOR Simplon 42 format=5,4", ("format", "5,4")),
+        ("VENDOR Simplon 42 format=1,3", ("format", "1,3")),
+        ("VENDOR Simplon 42 format=a,1", ("Syntax",)),
+        ("VENDOR Simplon 42 format=1", ("Syntax",)),
+        ("VENDOR Simplon 42 format=1,1,d", ("Syntax",)),
+        ("VENDOR Simplon 42 format", ("Syntax",)),
+        ("VENDOR Simplon -1", ("out of range",)),
+        ("VENDOR Simplon 0x1000000", ("out of range",)),
+        ("VENDOR Simplon forty-two", ("Invalid vendor id", "forty-two")),
+        ("BEGIN-VENDOR", ("begin-vendor", "Incorrect number of tokens")),
+        ("BEGIN-VENDOR Simplon", ("begin-vendor", "Simplon")),
+        ("VENDOR S 1\nBEGIN-VENDOR S format=1,1", ("format", "evs")),
+        ("VENDOR S 1\nBEGIN-VENDOR S other=X", ("option", "other=X")),
+        ("VENDOR S 1\nBEGIN-VENDOR S parent=X", ("unknown attribute", "evs", "X")),
+        ("VENDOR S 1\nATTRIBUTE X 1 string\nBEGIN-VENDOR S parent=X", ("evs", "string")),
+        ("END-VENDOR", ("end-vendor", "Incorrect number of tokens")),
+        ("END-VENDOR Simplon", ("end-vendor", "Simplon")),
+        ("VENDOR S 1\nVENDOR Oops 2\nBEGIN-VENDOR S\nEND-VENDOR Oops", ("end-vendor", "Oops")),
+        ("VENDOR S 1\nATTRIBUTE X 1 evs\nBEGIN-VENDOR S parent=X\nATTRIBUTE Y 1 string", ("evs", "X")),
+    ],
+)
+def test_mistake(text: str, fragments: tuple[str, ...]) -> None:
+    with pytest.raises(ParseError) as caught:
+        read(text)
+    for fragment in fragments:
+        assert fragment in (caught.value.msg or "")
+    assert caught.value.file == ""
+    assert caught.value.line == text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "text", ["ATTRIBUTE Test one string", "ATTRIBUTE T 1 byte\nVALUE T Big 256", "ATTRIBUTE T 1 integer\nVALUE T A x"]
+)
+def test_bad_number_is_a_value_error_too(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\(\d\): Parse error: "):
+        read(text)
+
+
+def test_mistake_says_where(tmp_path: Path) -> None:
+    (tmp_path / "main").write_text("\n$INCLUDE other\n", encoding="utf-8")
+    (tmp_path / "other").write_text("VALUE Early One 1\n\nATTRIBUTE Test 1\n", encoding="utf-8")
+    with pytest.raises(ParseError, match=r"^other\(3\): Parse error: Incorrect number") as caught:
+        Dictionary(str(tmp_path / "main"))
+    assert (caught.value.file, caught.value.line) == ("other", 3)
+
+
+def test_deferred_mistake_says_where(tmp_path: Path) -> None:
+    (tmp_path / "main").write_text("\n$INCLUDE other\nATTRIBUTE Late 1 byte\n", encoding="utf-8")
+    (tmp_path / "other").write_text("VALUE Late Big 256\n", encoding="utf-8")
+    with pytest.raises(ParseError, match=r"^other\(1\): Parse error: VALUE Big"):
+        Dictionary(str(tmp_path / "main"))
+
+
+def test_mistake_leaves_no_deferred_values_behind() -> None:
+    made = Dictionary()
+    with pytest.raises(ParseError, match="vendor"):
+        read("VALUE Never One 1\nVENDOR Simplon", made)
+    assert made.defer_parse == []
+    assert "Fine" in read("ATTRIBUTE Fine 1 string", made)
+
+
+# --- copies ---
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_copies(clone: Any) -> None:
+    made = read(
+        NESTED + "VENDOR Acme 90 format=2,1\nATTRIBUTE Acme-One 1 string Acme\n"
+        "ATTRIBUTE Flags 7 integer has_tag,encrypt=2,concat,array,virtual\nVALUE Flags On 1\n"
+    )
+    twin = clone(made)
+    assert twin.attrindex.forward == made.attrindex.forward
+    assert twin.attrindex.backward == made.attrindex.backward
+    assert twin.vendor_format(90) == (2, 1, False)
+    assert twin["Deep"].parent is twin["Box"] is not made["Box"]
+    assert twin["Box"].sub_attributes == {1: "Deep"}
+    for name, attribute in made.attributes.items():
+        for field in ("name", "code", "type", "vendor", "encrypt", "has_tag", "concat", "virtual", "array"):
+            assert getattr(twin[name], field) == getattr(attribute, field)
+        assert twin[name].is_sub_attribute == attribute.is_sub_attribute
+        assert twin[name].values.forward == attribute.values.forward
+    read("VALUE Flags Off 0", twin)
+    assert not made["Flags"].values.has_forward("Off")
+
+
+# --- what ships, and others' ---
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Dictionary:
+    return Dictionary.default()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "datatype"),
+    [
+        ("User-Name", 1, "string"),
+        ("NAS-IP-Address", 4, "ipaddr"),
+        ("Vendor-Specific", 26, "vsa"),
+        ("CHAP-Challenge", 60, "octets"),
+        ("Acct-Status-Type", 40, "integer"),
+        ("Event-Timestamp", 55, "date"),
+        ("Message-Authenticator", 80, "octets"),
+        ("Framed-Interface-Id", 96, "ifid"),
+        ("Framed-IPv6-Prefix", 97, "ipv6prefix"),
+        ("Error-Cause", 101, "integer"),
+        ("Chargeable-User-Identity", 89, "octets"),
+        ("Delegated-IPv6-Prefix", 123, "ipv6prefix"),
+        ("MIP6-Feature-Vector", 124, "integer64"),
+        ("Operator-Name", 126, "string"),
+        ("PKM-SAID", 141, "short"),
+        ("Framed-IPv6-Address", 168, "ipv6addr"),
+        ("WLAN-AKM-Suite", 188, "integer"),
+        ("Original-Packet-Code", (241, 4), "integer"),
+        ("IP-Port-Limit", (241, 5, 2), "integer"),
+        ("Extended-Vendor-Specific-5", (245, 26), "evs"),
+        ("MS-CHAP2-Response", (311, 25), "octets"),
+        ("Cisco-AVPair", (9, 1), "string"),
+        ("WISPr-Bandwidth-Max-Up", (14122, 7), "integer"),
+    ],
+)
+def test_shipped_attribute(shipped: Dictionary, name: str, key: object, datatype: str) -> None:
+    assert shipped.attrindex[name] == key
+    assert shipped[name].type == datatype
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "number"),
+    [
+        ("Service-Type", "Framed-User", 2),
+        ("Service-Type", "Authorize-Only", 17),
+        ("Acct-Status-Type", "Interim-Update", 3),
+        ("Acct-Terminate-Cause", "Port-Disabled", 22),
+        ("NAS-Port-Type", "Wireless-802.11", 19),
+        ("Tunnel-Type", "VLAN", 13),
+        ("Tunnel-Medium-Type", "IEEE-802", 6),
+        ("Error-Cause", "Unsupported-Extension", 406),
+        ("Error-Cause", "Response-Too-Big", 601),
+    ],
+)
+def test_shipped_value(shipped: Dictionary, attribute: str, value: str, number: int) -> None:
+    assert shipped[attribute].values[value] == number.to_bytes(4, "big")
+
+
+def test_shipped_flags(shipped: Dictionary) -> None:
+    """PKT-16."""
+    assert shipped["User-Password"].encrypt == 1
+    hidden = {name for name, attribute in shipped.attributes.items() if attribute.encrypt == 2}
+    assert hidden == {"Tunnel-Password", "MS-MPPE-Send-Key", "MS-MPPE-Recv-Key"}
+    assert shipped["Tunnel-Password"].has_tag
+    assert shipped["EAP-Message"].concat
+
+
+def test_shipped_error_causes_are_those_of_the_constants(shipped: Dictionary) -> None:
+    from pyradsec.constants import ErrorCause
+
+    numbers = {int.from_bytes(octets, "big") for octets in shipped["Error-Cause"].values.forward.values()}
+    assert numbers == {member.value for member in ErrorCause}
+
+
+def test_shipped_codes_are_unique(shipped: Dictionary) -> None:
+    keys = list(shipped.attrindex.forward.values())
+    assert len(keys) == len(set(keys)) == len(shipped) > 400
+
+
+def test_default_is_a_new_one_each_time(shipped: Dictionary) -> None:
+    assert Dictionary.default()["User-Name"] is not shipped["User-Name"]
+
+
+def test_default_of_a_subclass() -> None:
+    class Mine(Dictionary):
+        pass
+
+    assert type(Mine.default()) is Mine
+
+
+def test_parsing_takes_linear_time() -> None:
+    """A quadratic step would take minutes over 40 000 lines."""
+    lines = []
+    for number in range(20_000):
+        lines.append(f"ATTRIBUTE Test-{number} {number} integer\nVALUE Test-{number} One 1\n")
+    started = time.process_time()
+    made = read("".join(lines))
+    assert time.process_time() - started < 5
+    assert len(made) == 20_000
+
+
+@pytest.mark.skipif(not FREERADIUS.exists(), reason="FreeRADIUS's dictionaries are not installed")
+def test_freeradius_dictionary() -> None:
+    made = Dictionary(str(FREERADIUS))
+    assert len(made) > 5000
+    assert made.attrindex["Cisco-AVPair"] == (9, 1)
+    assert made.vendor_format(made.vendors["USR"]) == (4, 0, False)
+    assert made.vendor_format(made.vendors["WiMAX"]) == (1, 1, True)
+    assert made["Error-Cause"].values["Unsupported-Extension"] == b"\0\0\1\x96"
+
+
+@pytest.mark.skipif(not FREERADIUS.exists(), reason="FreeRADIUS's dictionaries are not installed")
+def test_shipped_agrees_with_freeradius(shipped: Dictionary) -> None:
+    """Names, codes and flags are facts that two people copied out of the same registry; only known ones differ."""
+    theirs = Dictionary(str(FREERADIUS))
+    differ = set()
+    for name, ours in shipped.attributes.items():
+        other = theirs.attributes.get(name)
+        if other is not None and (
+            shipped.attrindex[name] != theirs.attrindex[name]
+            or (ours.type, ours.encrypt, ours.has_tag, ours.concat)
+            != (other.type, other.encrypt, other.has_tag, other.concat)
+        ):
+            differ.add(name)
+    # FreeRADIUS 3 gives the Digest attributes of RFC 5090 other numbers, for an older draft's use. RFC 6519 puts
+    # a domain name in DNS's own form into DS-Lite-Tunnel-Name.
+    assert {name for name in differ if not name.startswith("Digest-")} == {"DS-Lite-Tunnel-Name"}
