@@ -55,12 +55,13 @@ static void hand_up(rsec_engine *engine) {
     }
     pthread_mutex_lock(&engine->up_lock);
     rsec_list_move(&engine->up, &engine->io.up);
-    bool needs_signal = !engine->is_up_signalled;
-    engine->is_up_signalled = true;
-    pthread_mutex_unlock(&engine->up_lock);
-    if (needs_signal) {
+    if (!engine->is_up_signalled) {
+        engine->is_up_signalled = true;
+        /* Under the lock: a signal that came after rsec_engine_take had already emptied the descriptor would leave it
+         * readable with nothing behind it, and the loop thread would spin. */
         rsec_wake_set(&engine->up_wake);
     }
+    pthread_mutex_unlock(&engine->up_lock);
 }
 
 static void begin_stop(rsec_io *io, int64_t stop_at_ns) {

@@ -4,12 +4,18 @@
 
 #include <structmember.h>
 
-static PyObject *new_values(void) {
-    /* values is a BiDict of pyradsec.bidict: name -> encoded octets. */
-    PyObject *module = PyImport_ImportModule("pyradsec.bidict");
-    PyObject *made = module != NULL ? PyObject_CallMethod(module, "BiDict", NULL) : NULL;
-    Py_XDECREF(module);
-    return made;
+/* values is a BiDict of pyradsec.bidict: name -> encoded octets. Its type is looked up once a module. */
+static PyObject *new_values(PyTypeObject *type) {
+    rsec_py_state *state = rsec_py_state_of_type(type);
+    if (state == NULL) {
+        return NULL;
+    }
+    if (state->bidict_type == NULL) {
+        PyObject *module = PyImport_ImportModule("pyradsec.bidict");
+        state->bidict_type = module != NULL ? PyObject_GetAttrString(module, "BiDict") : NULL;
+        Py_XDECREF(module);
+    }
+    return state->bidict_type != NULL ? PyObject_CallNoArgs(state->bidict_type) : NULL;
 }
 
 static int attribute_init(PyObject *op, PyObject *args, PyObject *kwargs) {
@@ -32,7 +38,7 @@ static int attribute_init(PyObject *op, PyObject *args, PyObject *kwargs) {
         PyErr_Format(PyExc_ValueError, "Invalid data type %R for attribute %R", datatype, name);
         return -1;
     }
-    PyObject *map = new_values();
+    PyObject *map = new_values(Py_TYPE(op));
     PyObject *subs = PyDict_New();
     PyObject *none = vendor == NULL ? PyUnicode_FromString("") : NULL;
     if (map == NULL || subs == NULL || (vendor == NULL && none == NULL)) {
@@ -209,6 +215,9 @@ int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject 
         *key = Py_NewRef((*attribute)->code);
         return 1;
     }
+    if (PyUnicode_GetLength((*attribute)->vendor) == 0) {
+        return 0; /* part of a TLV or of an extended attribute, which packets carry as octets */
+    }
     /* A vendor's: the key holds the vendor's number, which the dictionary's index knows. */
     PyObject *index = PyObject_GetAttr(dictionary, state->name_attrindex);
     PyObject *forward = index != NULL ? side_of(index, state->name_forward) : NULL;
@@ -220,6 +229,10 @@ int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject 
     Py_DECREF(forward);
     if (*key == NULL && PyErr_Occurred() == NULL) {
         PyErr_SetObject(PyExc_KeyError, name);
+    }
+    if (*key != NULL && PyTuple_Check(*key) && PyTuple_GET_SIZE(*key) != 2) {
+        Py_CLEAR(*key); /* part of a vendor's TLV, or in an extended attribute */
+        return 0;
     }
     return *key != NULL ? 1 : -1;
 }

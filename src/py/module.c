@@ -407,6 +407,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_VISIT(state->kinds[i]);
     }
+    Py_VISIT(state->bidict_type);
     Py_VISIT(state->packet_error);
     Py_VISIT(state->reply_packet);
     return 0;
@@ -422,6 +423,7 @@ static int module_clear(PyObject *module) {
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_CLEAR(state->kinds[i]);
     }
+    Py_CLEAR(state->bidict_type);
     Py_CLEAR(state->packet_error);
     Py_CLEAR(state->reply_packet);
 #define CLEAR(name) Py_CLEAR(state->name_##name);
@@ -455,6 +457,20 @@ static struct PyModuleDef definition = {
     .m_clear = module_clear,
     .m_free = module_free,
 };
+
+rsec_py_state *rsec_py_state_of_type(PyTypeObject *type) {
+    PyObject *mro = type->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        PyObject *module = PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) ? PyType_GetModule(base) : NULL;
+        if (module != NULL && PyModule_GetDef(module) == &definition) {
+            return state_of(module);
+        }
+        PyErr_Clear(); /* a class of Python's: its bases are asked */
+    }
+    (void)PyErr_Format(PyExc_TypeError, "%.100s is no type of pyradsec._core", type->tp_name);
+    return NULL;
+}
 
 PyMODINIT_FUNC PyInit__core(void);
 

@@ -85,25 +85,10 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
     return (PyObject *)self;
 }
 
-/* The module state of the C type that `type` derives from. */
-static rsec_py_state *state_of(PyTypeObject *type) {
-    PyObject *mro = type->tp_mro;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
-        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
-        rsec_py_state *state = PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) ? PyType_GetModuleState(base) : NULL;
-        if (state != NULL && state->packet_base == base) {
-            return state;
-        }
-        PyErr_Clear();
-    }
-    PyErr_SetString(PyExc_TypeError, "not a packet type");
-    return NULL;
-}
-
 static PyObject *packet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)args;
     (void)kwargs;
-    rsec_py_state *state = state_of(type);
+    rsec_py_state *state = rsec_py_state_of_type(type);
     rsec_py_packet *self = state != NULL ? alloc_packet(state, type) : NULL;
     if (self == NULL) {
         return NULL;

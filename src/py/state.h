@@ -52,6 +52,7 @@ typedef struct rsec_py_state {
     PyTypeObject *flight_type;          /* a running handler */
     PyTypeObject *peer_type;            /* Peer */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
+    PyObject *bidict_type;            /* pyradsec.bidict.BiDict, or NULL before it was needed */
     PyObject *packet_error;             /* pyradsec.exceptions.PacketError */
     PyObject *reply_packet;             /* PacketBase.reply_packet: what tells an overridden one */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;
@@ -65,6 +66,9 @@ PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *wha
 /* Sets PacketError for octets that rsec_packet_scan refused with `status` at `off`: what was expected there and what was found.
  * Returns NULL. */
 PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view pkt, size_t off);
+
+/* The module state behind one of our types or a Python class derived from it; NULL with a TypeError for any other type. */
+rsec_py_state *rsec_py_state_of_type(PyTypeObject *type);
 
 /* A view of a bytes object's octets; valid while it lives. */
 static inline rsec_view rsec_py_bytes_view(PyObject *bytes) {

@@ -1,0 +1,145 @@
+"""The benchmark's Python servers: one policy, run by pyradsec or by pyrad2.
+
+    serve.py {pyradsec,pyrad2} [--loop {asyncio,uvloop}] [--certs DIR]
+
+Prints one line of JSON (port, versions) when it listens on 127.0.0.1, and serves until standard input ends. Both
+libraries get the very same class; only the module it comes from, and how the server is started, differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SECRET = b"radsec"
+
+
+def policy(library: str) -> type[Any]:
+    """The server class on top of the given library: user0042@… has the password hunter0042, and is greeted."""
+    base: Any = import_module(f"{library}.radsec.server").RadSecServer
+    codes: Any = import_module(f"{library}.constants").PacketType
+
+    class Policy(base):  # type: ignore[misc]  # the base is known at run time
+        sessions: dict[str, str]
+
+        async def handle_access_request(self, packet: Any) -> Any:
+            user = packet["User-Name"][0]
+            password = packet.pw_decrypt(packet["User-Password"][0])
+            reply = packet.create_reply()
+            if password == "hunter" + user[4:8]:
+                reply.code = codes.AccessAccept
+                reply["Reply-Message"] = "Hello " + user
+            else:
+                reply.code = codes.AccessReject
+            return reply
+
+        async def handle_accounting(self, packet: Any) -> Any:
+            self.sessions[packet["User-Name"][0]] = packet["Acct-Session-Id"][0]
+            reply = packet.create_reply()
+            reply.code = codes.AccountingResponse
+            return reply
+
+    return Policy
+
+
+def make_server(library: str, certs: Path, port: int) -> Any:
+    remote_host: Any = import_module(f"{library}.server").RemoteHost
+    dictionary: Any = import_module(f"{library}.dictionary").Dictionary
+    server = policy(library)(
+        listen_address="127.0.0.1",
+        listen_port=port,
+        hosts={"127.0.0.1": remote_host("127.0.0.1", SECRET, "localhost")},
+        dictionary=dictionary(str(HERE / "dictionary")),
+        verify_packet=True,
+        certfile=str(certs / "server/server.cert.pem"),
+        keyfile=str(certs / "server/server.key.pem"),
+        ca_certfile=str(certs / "ca/ca.cert.pem"),
+    )
+    server.sessions = {}
+    return server
+
+
+def announce(library: str, port: int) -> None:
+    hello = {
+        "port": port,
+        "library": f"{library} {import_module(library).__version__}",
+        "python": sys.version.split()[0],
+        "openssl": ssl.OPENSSL_VERSION,
+        "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
+    }
+    print(json.dumps(hello), flush=True)
+
+
+async def end_of_input() -> None:
+    """Returns when standard input ends; never when it is a file, which a poller does not take."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def on_readable() -> None:
+        if not os.read(sys.stdin.fileno(), 256):
+            loop.remove_reader(sys.stdin.fileno())
+            ended.set()
+
+    with contextlib.suppress(PermissionError):
+        loop.add_reader(sys.stdin.fileno(), on_readable)
+    await ended.wait()
+
+
+async def serve_pyradsec(certs: Path) -> None:
+    server = make_server("pyradsec", certs, 0)
+    await server.start()
+    announce("pyradsec", server.addresses[0][1])
+    await end_of_input()
+    await server.stop(grace=1.0)
+
+
+async def serve_pyrad2(certs: Path) -> None:
+    """pyrad2 tells neither its port nor when it listens: choose a free one and knock."""
+    # A handler left in place would format and write several records for each packet.
+    import_module("loguru").logger.remove()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    running = asyncio.ensure_future(make_server("pyrad2", certs, port).run())
+    while not running.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            break
+    announce("pyrad2", port)
+    await asyncio.wait([running, asyncio.ensure_future(end_of_input())], return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    running.cancel()  # ends once the last client has gone
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return import_module("uvloop").new_event_loop if name == "uvloop" else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", choices=["pyradsec", "pyrad2"])
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    parser.add_argument("--certs", type=Path, default=HERE.parent / "certs", metavar="DIR")
+    options = parser.parse_args()
+    serve = serve_pyradsec if options.library == "pyradsec" else serve_pyrad2
+    with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
+        runner.run(serve(options.certs))
+
+
+if __name__ == "__main__":
+    main()
