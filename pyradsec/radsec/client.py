@@ -19,6 +19,9 @@ __all__ = ["PacketError", "RadSecClient", "RadiusVersion"]
 
 logger = logging.getLogger("pyradsec")
 
+# Seconds for the peer to answer our close_notify (TLS-11); FreeRADIUS never does.
+_SHUTDOWN_WAIT = 0.5
+
 
 class RadSecClient:
     """A RADIUS/TLS client: one connection, one request at a time, kept open between requests.
@@ -216,7 +219,11 @@ class RadSecClient:
             await self._close()
         server_hostname = self.server if self.check_hostname else ""
         self._reader, self._writer = await asyncio.open_connection(
-            self.server, self.port, ssl=self.ssl_ctx, server_hostname=server_hostname
+            self.server,
+            self.port,
+            ssl=self.ssl_ctx,
+            server_hostname=server_hostname,
+            ssl_shutdown_timeout=_SHUTDOWN_WAIT,
         )
         ssl_object = self._writer.get_extra_info("ssl_object")
         if self.allowed_server_fingerprints is not None:
@@ -234,8 +241,9 @@ class RadSecClient:
             writer.close()
             # The peer's last words are of no interest any more, nor is how it went.
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                async with asyncio.timeout(self.timeout):
+                async with asyncio.timeout(2 * _SHUTDOWN_WAIT):
                     await writer.wait_closed()
+            writer.transport.abort()
 
     async def close(self) -> None:
         """Closes the connection, after the request that is being sent. The client can be used again."""

@@ -55,13 +55,14 @@ static void hand_up(rsec_engine *engine) {
     }
     pthread_mutex_lock(&engine->up_lock);
     rsec_list_move(&engine->up, &engine->io.up);
-    if (!engine->is_up_signalled) {
-        engine->is_up_signalled = true;
-        /* Under the lock: a signal that came after rsec_engine_take had already emptied the descriptor would leave it
-         * readable with nothing behind it, and the loop thread would spin. */
+    bool needs_signal = !engine->is_up_signalled;
+    engine->is_up_signalled = true;
+    pthread_mutex_unlock(&engine->up_lock);
+    /* Behind the lock, so that the woken thread does not find it taken. It may even have taken everything by now: then
+     * it is woken for nothing once. */
+    if (needs_signal) {
         rsec_wake_set(&engine->up_wake);
     }
-    pthread_mutex_unlock(&engine->up_lock);
 }
 
 static void begin_stop(rsec_io *io, int64_t stop_at_ns) {
@@ -215,7 +216,12 @@ static void dispatch(rsec_engine *engine, const rsec_poll_event *event) {
     case RSEC_TAG_LISTENER:
         rsec_listener_accept(io, event->data);
         break;
-    default: /* RSEC_TAG_WAKE: take_down has looked already */
+    default: /* RSEC_TAG_WAKE: take_down has looked already, perhaps before this signal was given */
+        pthread_mutex_lock(&engine->down_lock);
+        if (!engine->is_down_signalled) {
+            rsec_wake_reset(&engine->down_wake);
+        }
+        pthread_mutex_unlock(&engine->down_lock);
         break;
     }
 }
@@ -258,11 +264,14 @@ static void *io_main(void *arg) {
 
 /* --- the loop thread --- */
 
-/* After a change under down_lock, which is held: wakes the I/O thread once. */
-static void signal_down(rsec_engine *engine) {
+/* After a change under down_lock, which is held: gives the lock back, then wakes the I/O thread, once for all that it has
+ * not looked at yet. Behind the lock for the same reason as in hand_up. */
+static void unlock_and_signal_down(rsec_engine *engine) {
     atomic_store_explicit(&engine->has_down, true, memory_order_release);
-    if (!engine->is_down_signalled) {
-        engine->is_down_signalled = true;
+    bool needs_signal = !engine->is_down_signalled;
+    engine->is_down_signalled = true;
+    pthread_mutex_unlock(&engine->down_lock);
+    if (needs_signal) {
         rsec_wake_set(&engine->down_wake);
     }
 }
@@ -399,7 +408,7 @@ size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap) {
             break;
         }
     }
-    if (engine->up.len == 0 && engine->is_up_signalled) {
+    if (engine->up.len == 0 && (engine->is_up_signalled || num == 0)) {
         rsec_wake_reset(&engine->up_wake);
         engine->is_up_signalled = false;
     }
@@ -415,8 +424,7 @@ void rsec_engine_complete(rsec_engine *engine, rsec_request *const *reqs, size_t
     for (size_t i = 0; i < num; i++) {
         rsec_list_put(&engine->down, &reqs[i]->link, DOWN_COMPLETE, reqs[i]);
     }
-    signal_down(engine);
-    pthread_mutex_unlock(&engine->down_lock);
+    unlock_and_signal_down(engine);
 }
 
 void rsec_engine_admit(rsec_engine *engine, rsec_peer *peer, rsec_secret *secret) {
@@ -426,16 +434,14 @@ void rsec_engine_admit(rsec_engine *engine, rsec_peer *peer, rsec_secret *secret
     if (!peer->down_admit.is_linked) {
         rsec_list_put(&engine->down, &peer->down_admit, DOWN_ADMIT, rsec_peer_ref(peer));
     }
-    signal_down(engine);
-    pthread_mutex_unlock(&engine->down_lock);
+    unlock_and_signal_down(engine);
 }
 
 void rsec_engine_set_policy(rsec_engine *engine, const rsec_policy *policy) {
     pthread_mutex_lock(&engine->down_lock);
     engine->policy = *policy;
     engine->has_policy = true;
-    signal_down(engine);
-    pthread_mutex_unlock(&engine->down_lock);
+    unlock_and_signal_down(engine);
 }
 
 void rsec_engine_stop(rsec_engine *engine, int64_t grace_ns) {
@@ -445,8 +451,7 @@ void rsec_engine_stop(rsec_engine *engine, int64_t grace_ns) {
         engine->stop_at_ns = stop_at_ns;
     }
     engine->is_stop_wanted = true;
-    signal_down(engine);
-    pthread_mutex_unlock(&engine->down_lock);
+    unlock_and_signal_down(engine);
 }
 
 const rsec_counters *rsec_engine_counters(const rsec_engine *engine) {
