@@ -37,6 +37,7 @@ class ServerContext(ssl.SSLContext):
     certfile: Any = None
     keyfile: Any = None
     has_password: bool = False
+    own_tickets: int = 0
     ca_path: Any = None
     untold: tuple[str, ...] = ()
 
@@ -99,6 +100,7 @@ def load_server_context(
     verify_mode: ssl.VerifyMode,
     minimum_tls_version: ssl.TLSVersion,
     ciphers: str | None,
+    tickets: int,
 ) -> ServerContext:
     """A context with these files and settings, and with nothing that one Python version sets and another does not.
 
@@ -118,15 +120,16 @@ def load_server_context(
         try:
             context.set_ciphers(ciphers)
         except ssl.SSLError as error:
-            raise ssl.SSLError(f"ciphers {ciphers!r}: {error.reason or error}") from None
+            raise ssl.SSLError(f"ciphers {ciphers!r}: {getattr(error, 'reason', None) or error}") from None
     try:
         context.load_verify_locations(ca_certfile)
     except ssl.SSLError as error:
-        raise ssl.SSLError(f"{ca_certfile}: no trusted certificates can be loaded: {error.reason or error}") from None
+        raise ssl.SSLError(f"{ca_certfile}: no trusted certificates can be loaded: {getattr(error, 'reason', None) or error}") from None
     # The engine's loader says which file is at fault; Python's does not.
     _core.TLS(certfile, keyfile, (), None, 0, 0, 0, 0, 0, None, None, 0, None, None)
     context.load_cert_chain(certfile, keyfile, _no_password)
     context.has_password = False
+    context.num_tickets = context.own_tickets = tickets
     return context
 
 
@@ -176,7 +179,7 @@ def take_over(
             "ssl_ctx was replaced: settings can be changed in the SSLContext that the server made, not in another"
         )
     refused = list(_refusals(context))
-    if context.num_tickets not in (2, tickets):
+    if context.num_tickets != context.own_tickets:
         refused.append("a number of session tickets (num_tickets): use session_tickets")
     if refused:
         raise ValueError("ssl_ctx has what the engine cannot take over: " + "; ".join(refused))

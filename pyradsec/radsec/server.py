@@ -153,7 +153,7 @@ class RadSecServer:
     ) -> None:
         self._engine: _core.Engine | None = None
         self._stopped: asyncio.Future[None] | None = None
-        self._last_stats: dict[str, int] = dict.fromkeys(_core.counter_names(), 0)
+        self._last_stats: dict[str, int] = dict.fromkeys(_core.counter_names(), 0)  # each key, from the start
         self._certificate_days = 0
         self._certificate_not_yet_valid = False
         self.radius_versions = tuple(radius_versions)
@@ -217,8 +217,9 @@ class RadSecServer:
     ) -> None:
         """Sets `ssl_ctx` from the constructor's arguments. It can be called, but not overridden: change `ssl_ctx`
         afterwards, before start(), which takes over what can be and names what cannot."""
-        self.ssl_ctx = load_server_context(certfile, keyfile, ca_certfile, verify_mode, minimum_tls_version, ciphers)
-        self.ssl_ctx.num_tickets = self.session_tickets
+        self.ssl_ctx = load_server_context(
+            certfile, keyfile, ca_certfile, verify_mode, minimum_tls_version, ciphers, self.session_tickets
+        )
 
     # --- handlers ---
 
@@ -257,7 +258,10 @@ class RadSecServer:
         except asyncio.CancelledError:
             pass
         finally:
-            await self.stop(grace=0)
+            try:
+                await self.stop(grace=0)
+            finally:
+                self._close_engine()  # also when stop() itself is cancelled
 
     async def start(self) -> None:
         """Listens and serves from here on, on the running event loop. RuntimeError when it serves already; OSError
@@ -372,7 +376,8 @@ class RadSecServer:
         and where they went; gauges of what is open and in flight; `handler_errors`, `handler_no_replies`;
         `certificate_days_left` (negative once it has expired) and `certificate_not_yet_valid` of the server's
         certificate. A stopped server keeps its last ones."""
-        stats = dict(self._last_stats if self._engine is None else self._engine.stats())
+        stats = self._last_stats if self._engine is None else {**self._last_stats, **self._engine.stats()}
+        stats = dict(stats)
         stats["certificate_days_left"] = self._certificate_days
         stats["certificate_not_yet_valid"] = int(self._certificate_not_yet_valid)
         return stats
@@ -478,18 +483,25 @@ class RadSecServer:
         return name in vars(self) or getattr(type(self), name) is not getattr(RadSecServer, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        engine = vars(self).get("_engine") if name in _POLICY_NAMES else None
+        if engine is None:
+            super().__setattr__(name, value)
+            return
+        before = dict(vars(self))
         super().__setattr__(name, value)
-        self._renew_policy(name)
+        try:
+            check_settings(self)
+        except (TypeError, ValueError):
+            vars(self).pop(name, None)
+            vars(self).update(before)
+            raise
+        engine.set_policy(self._policy())
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._renew_policy(name)
-
-    def _renew_policy(self, name: str) -> None:
-        if name in _POLICY_NAMES and getattr(self, "_engine", None) is not None:
-            check_settings(self)
-            assert self._engine is not None
-            self._engine.set_policy(self._policy())
+        engine = vars(self).get("_engine") if name in _POLICY_NAMES else None
+        if engine is not None:
+            engine.set_policy(self._policy())
 
     def _resolve(self, address: str) -> RemoteHost | None:
         """The host for a peer's address. A mapping that raises refuses the peer."""
@@ -538,8 +550,9 @@ class RadSecServer:
             return f"{_core.code_name(packet[0])} id {packet[1]} from {where}"
         if packet is None:
             return f"request from {where}"
-        names = packet.get(1) or [b""]
-        user = f" user {names[0].decode('utf-8', 'backslashreplace')!r}" if names[0] else ""
+        names = packet.get(1)
+        name = names[0] if isinstance(names, list) and names else None  # a handler may have put anything there
+        user = f" user {name.decode('utf-8', 'backslashreplace')!r}" if isinstance(name, bytes) else ""
         return f"{_core.code_name(packet.code)} id {packet.id}{user} from {where}"
 
     def _on_stopped(self) -> None:

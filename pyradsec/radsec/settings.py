@@ -68,7 +68,7 @@ def check_settings(server: Any) -> None:
         raise TypeError(f"max_new_connections_per_s: expected a number or None, found {rate!r}")
     if rate is not None and rate <= 0:
         raise ValueError(f"max_new_connections_per_s: expected more than 0, found {rate!r}")
-    for name, most in (("backlog", 2**31 - 1), ("session_tickets", 255)):
+    for name, most in (("listen_port", 65535), ("backlog", 2**31 - 1), ("session_tickets", 255)):
         value = getattr(server, name)
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"{name}: expected an int, found {value!r}")

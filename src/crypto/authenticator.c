@@ -100,11 +100,12 @@ rsec_status rsec_request_verify(rsec_digest *digest, rsec_view pkt, const rsec_p
 }
 
 rsec_status rsec_reply_sign(rsec_digest *digest, uint8_t *pkt, size_t len, size_t message_auth_off,
-                            const uint8_t *request_auth, rsec_view secret) {
+                            uint8_t request_code, const uint8_t *request_auth, rsec_view secret) {
     if (message_auth_off != 0) {
         uint8_t out[RSEC_AUTHENTICATOR_LEN];
-        rsec_status status = rsec_message_auth_compute(digest, rsec_view_of(pkt, len), message_auth_off, request_auth,
-                                                       secret, out);
+        bool takes_zeros = pkt[0] == RSEC_ACCOUNTING_RESPONSE && request_code != RSEC_STATUS_SERVER;
+        rsec_status status = rsec_message_auth_compute(digest, rsec_view_of(pkt, len), message_auth_off,
+                                                       takes_zeros ? NULL : request_auth, secret, out);
         if (status != RSEC_OK) {
             return status;
         }

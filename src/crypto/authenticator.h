@@ -30,7 +30,7 @@ RSEC_CHECK rsec_status rsec_response_auth_sign(rsec_digest *digest, uint8_t *pkt
 /* Message-Authenticator: HMAC-MD5 over the packet with the 16 octets at `value_off` read as zero, and with
  * `authenticator` (16 octets) in the place of octets 4..19, or zeros there when it is NULL.
  * Which one a packet takes: its own authenticator for Access-Request and Status-Server, zeros for Accounting-Request,
- * CoA-Request and Disconnect-Request, the request's authenticator for every reply.
+ * CoA-Request and Disconnect-Request, the request's authenticator for replies (but see rsec_reply_sign).
  * check: RSEC_OK, RSEC_BAD_MESSAGE_AUTH, RSEC_CRYPTO. compute: writes `out`. `value_off` is inside the packet with 16
  * octets behind it. */
 RSEC_CHECK rsec_status rsec_message_auth_check(rsec_digest *digest, rsec_view pkt, size_t value_off,
@@ -54,8 +54,11 @@ RSEC_CHECK rsec_status rsec_request_verify(rsec_digest *digest, rsec_view pkt, c
                                            const rsec_request_policy *policy, rsec_view secret);
 
 /* Signs a reply built by rsec_writer, in place: the Message-Authenticator at `message_auth_off` (0: none), then the
- * Response Authenticator. `request_auth` (16 octets) is the request's. */
+ * Response Authenticator. `request_code` and `request_auth` (16 octets) are the request's.
+ *
+ * No RFC says what the Message-Authenticator of an Accounting-Response is computed over. FreeRADIUS and pyrad2 take zeros in
+ * the place of the authenticator, unless it answers Status-Server, and so does this; radsecproxy takes the request's. */
 RSEC_CHECK rsec_status rsec_reply_sign(rsec_digest *digest, uint8_t *pkt, size_t len, size_t message_auth_off,
-                                       const uint8_t *request_auth, rsec_view secret);
+                                       uint8_t request_code, const uint8_t *request_auth, rsec_view secret);
 
 #endif

@@ -13,6 +13,7 @@ struct rsec_md {
     OSSL_PROVIDER *provider;
     EVP_MD *md5;
     EVP_MAC *hmac;
+    bool can_reset; /* EVP_MAC_init without a key starts a new message under the same one */
 };
 
 enum { KEPT_KEY_MAX = 256 };
@@ -48,6 +49,7 @@ rsec_status rsec_md_new(rsec_md **md) {
     if (made->md5 == NULL || made->hmac == NULL) {
         goto done;
     }
+    made->can_reset = OpenSSL_version_num() >= 0x30000030UL;
     *md = made;
     made = NULL;
     status = RSEC_OK;
@@ -111,7 +113,9 @@ rsec_status rsec_digest_md5(rsec_digest *digest, const rsec_view *parts, size_t 
 
 /* Readies `hmac` for a message under `key`. */
 static bool set_key(rsec_digest *digest, rsec_view key) {
-    if (digest->has_key && key.len == digest->key_len && CRYPTO_memcmp(key.ptr, digest->key, key.len) == 0) {
+    /* OpenSSL before 3.0.3 takes a missing key for "nothing to do" and goes on with the finished state. */
+    if (digest->has_key && digest->md->can_reset && key.len == digest->key_len &&
+        CRYPTO_memcmp(key.ptr, digest->key, key.len) == 0) {
         return EVP_MAC_init(digest->hmac, NULL, 0, NULL) == 1;
     }
     static const uint8_t nothing[1] = {0};

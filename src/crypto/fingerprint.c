@@ -21,6 +21,10 @@ static int hex_digit(char c) {
                                   : -1;
 }
 
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static bool has_prefix(const char *text, size_t len) {
     static const char prefix[] = "sha256:";
     size_t num = sizeof prefix - 1;
@@ -39,13 +43,13 @@ static bool has_prefix(const char *text, size_t len) {
 rsec_status rsec_fingerprint_parse(const char *text, size_t len, uint8_t out[RSEC_FINGERPRINT_LEN]) {
     memset(out, 0, RSEC_FINGERPRINT_LEN);
     size_t off = 0, digits = 0;
-    while (off < len && (text[off] == ' ' || text[off] == '\t' || text[off] == '\n')) {
+    while (off < len && is_blank(text[off])) {
         off++;
     }
     off += has_prefix(text + off, len - off) ? 7 : 0;
     for (; off < len; off++) {
         int digit = hex_digit(text[off]);
-        if (text[off] == ':' || text[off] == ' ' || text[off] == '\t' || text[off] == '\n' || text[off] == '\r') {
+        if (text[off] == ':' || is_blank(text[off])) {
             continue;
         }
         if (digit < 0 || digits == 2 * (size_t)RSEC_FINGERPRINT_LEN) {

@@ -10,8 +10,12 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
 /* A NAS behind a NAT that forgot it vanishes without a word; the kernel gives up on unacknowledged data after this. */
 enum { USER_TIMEOUT_MS = 60000, READS_AT_STOP = 16 };
@@ -96,6 +100,7 @@ rsec_conn *rsec_conn_new(rsec_io *io, int fd, const struct sockaddr *remote, soc
     }
     io->conns = conn;
     io->conns_num++;
+    conn->is_counted = true;
     enter_half_open(io, conn);
     rsec_conn_look_up(io, conn);
     rsec_conn_update(io, conn);
@@ -103,7 +108,16 @@ rsec_conn *rsec_conn_new(rsec_io *io, int fd, const struct sockaddr *remote, soc
 }
 
 void rsec_conn_bury(rsec_io *io, rsec_conn *conn) {
-    if (conn->state != RSEC_CONN_GONE || conn->in_flight > 0 || conn->waiting.len > 0 || conn->is_buried) {
+    if (conn->state != RSEC_CONN_GONE || conn->waiting.len > 0) {
+        return; /* one with requests queued still takes memory, and counts: reconnecting must not get round the limits */
+    }
+    if (conn->is_counted) {
+        conn->is_counted = false;
+        io->conns_num--;
+        rsec_listener_forget(io, conn->peer->address);
+        rsec_listener_resume(io);
+    }
+    if (conn->in_flight > 0 || conn->is_buried) {
         return;
     }
     conn->is_buried = true;
@@ -129,7 +143,7 @@ static void drop_waiting_access(rsec_io *io, rsec_conn *conn) {
             rsec_list_put(&keep, link, 0, req);
             continue;
         }
-        conn->waiting_len -= req->len;
+        conn->waiting_len -= rsec_request_size(req);
         rsec_count(&io->counters->requests_waiting, -1);
         rsec_count(&io->counters->requests_dropped, 1);
         rsec_conn_forget(conn, req);
@@ -168,13 +182,13 @@ void rsec_conn_kill(rsec_io *io, rsec_conn *conn) {
     conn->plain_len = conn->plain_cap = conn->cipher_len = conn->out_off = conn->out_len = conn->out_cap = 0;
     conn->pack_len = 0;
     io->pipe.tx_len = 0; /* what OpenSSL wrote for this connection and nobody sent */
-    io->conns_num--;
-    rsec_listener_forget(io, conn->peer->address);
     rsec_io_up(io, &conn->peer->up_closed, RSEC_UP_CLOSED, rsec_peer_ref(conn->peer));
     drop_waiting_access(io, conn);
+    if (conn->done.len > 0 && !conn->dirty_link.is_linked) {
+        rsec_list_put(&io->dirty, &conn->dirty_link, 0, conn); /* replies that waited for room give their slots back */
+    }
     rsec_conn_start_waiting(io, conn);
     rsec_conn_bury(io, conn);
-    rsec_listener_resume(io);
 }
 
 /* --- look-ups --- */
@@ -184,6 +198,14 @@ void rsec_conn_look_up(rsec_io *io, rsec_conn *conn) {
     /* One that is still on its way up will be answered with what holds then. */
     if (!atomic_exchange_explicit(&conn->peer->is_asked, true, memory_order_acquire)) {
         rsec_io_up(io, &conn->peer->up_lookup, RSEC_UP_LOOKUP, rsec_peer_ref(conn->peer));
+    }
+}
+
+void rsec_conn_doubt(rsec_io *io, rsec_conn *conn) {
+    if (conn->state == RSEC_CONN_OPEN || conn->state == RSEC_CONN_HANDSHAKING) {
+        conn->is_in_doubt = true;
+        rsec_conn_look_up(io, conn);
+        rsec_conn_update(io, conn);
     }
 }
 
@@ -219,7 +241,8 @@ void rsec_conn_admit(rsec_io *io, rsec_conn *conn, rsec_secret *secret) {
     conn->secret = secret;
     if (conn->state == RSEC_CONN_RESOLVING) {
         begin_handshake(io, conn);
-    } else if (conn->is_in_doubt) {
+    } else if (conn->is_in_doubt && !atomic_load_explicit(&conn->peer->is_asked, memory_order_relaxed)) {
+        /* While another look-up is on its way up, this is the answer to an earlier one. */
         conn->is_in_doubt = false;
         rsec_conn_resume(io, conn);
     }
@@ -325,9 +348,22 @@ void rsec_conn_drain(rsec_io *io, rsec_conn *conn, int64_t limit_ns) {
     rsec_conn_settle(io, conn);
 }
 
+/* Before a connection in LINGERING is closed: what has arrived is read, since closing with octets unread would reset the
+ * connection and destroy our last words. */
+static void read_out(rsec_io *io, rsec_conn *conn) {
+    for (int i = 0; i < READS_AT_STOP && conn->state == RSEC_CONN_LINGERING; i++) {
+        rsec_conn_receive(io, conn);
+    }
+}
+
 void rsec_conn_settle(rsec_io *io, rsec_conn *conn) {
     if (conn->state == RSEC_CONN_DRAINING && conn->in_flight == 0 && conn->waiting.len == 0) {
         if (!conn->is_finished) {
+            /* Replies that are still gathered for a peer that packs come before close_notify: afterwards OpenSSL writes
+             * nothing more. */
+            if (conn->pack_len > 0 && !rsec_conn_flush(io, conn)) {
+                return;
+            }
             conn->is_finished = true;
             ERR_clear_error();
             (void)SSL_shutdown(conn->ssl);
@@ -344,11 +380,8 @@ void rsec_conn_settle(rsec_io *io, rsec_conn *conn) {
             (void)shutdown(conn->fd, SHUT_WR);
             conn->state = RSEC_CONN_LINGERING;
             if (io->is_stopping) {
-                /* Whoever waits for stop() does not wait for the peer's FIN as well; but what has arrived is read, since
-                 * closing with octets unread would reset the connection and destroy our last words. */
-                for (int i = 0; i < READS_AT_STOP && conn->state == RSEC_CONN_LINGERING; i++) {
-                    rsec_conn_receive(io, conn);
-                }
+                /* Whoever waits for stop() does not wait for the peer's FIN as well. */
+                read_out(io, conn);
                 rsec_conn_kill(io, conn);
                 return;
             }
@@ -366,6 +399,9 @@ void rsec_conn_finish_now(rsec_io *io, rsec_conn *conn) {
         if (!rsec_conn_flush(io, conn)) {
             return;
         }
+        (void)shutdown(conn->fd, SHUT_WR);
+        conn->state = RSEC_CONN_LINGERING;
+        read_out(io, conn);
     }
     rsec_conn_kill(io, conn);
 }
@@ -384,7 +420,10 @@ void rsec_conn_on_event(rsec_io *io, rsec_conn *conn, unsigned events) {
             rsec_list_put(&io->dirty, &conn->dirty_link, 0, conn); /* replies that waited for room */
         }
     }
-    if (events & (RSEC_POLL_IN | RSEC_POLL_ERR)) {
+    if (conn->is_paused || conn->cipher_len > 0) {
+        rsec_conn_resume(io, conn); /* what has waited comes before what arrives */
+    }
+    if (conn->state != RSEC_CONN_GONE && (events & (RSEC_POLL_IN | RSEC_POLL_ERR))) {
         if (conn->state == RSEC_CONN_HANDSHAKING) {
             if (!conn->handshake_link.is_linked) {
                 rsec_list_put(&io->handshakes, &conn->handshake_link, 0, conn);
@@ -444,6 +483,27 @@ static int64_t deadline(const rsec_io *io, const rsec_conn *conn) {
     return at;
 }
 
+/* Whether the peer has taken octets since the last look. The poller does not tell: it reports room in the send queue only
+ * when a good part of that is free, and a peer that reads slowly would be taken for a dead one. */
+static bool has_progress(rsec_conn *conn) {
+#ifdef SIOCOUTQ
+    int queued = 0;
+    if (ioctl(conn->fd, SIOCOUTQ, &queued) == 0) {
+        bool is_less = queued < conn->unacknowledged;
+        conn->unacknowledged = queued;
+        return is_less;
+    }
+#else
+    (void)conn;
+#endif
+    return false;
+}
+
+void rsec_conn_note_blocked(rsec_io *io, rsec_conn *conn) {
+    conn->blocked_ns = io->now_ns;
+    (void)has_progress(conn);
+}
+
 void rsec_conn_on_timer(rsec_io *io, rsec_conn *conn) {
     int64_t at = deadline(io, conn);
     if (at < 0 || at > io->now_ns) {
@@ -456,8 +516,14 @@ void rsec_conn_on_timer(rsec_io *io, rsec_conn *conn) {
         rsec_io_log(io, RSEC_EVENT_HANDSHAKE_TIMEOUT, conn->peer, NULL);
         rsec_conn_kill(io, conn);
     } else if (conn->state != RSEC_CONN_OPEN) {
-        rsec_conn_kill(io, conn);
+        rsec_conn_finish_now(io, conn); /* what is in flight is given up, close_notify is not (TLS-11) */
     } else if (conn->blocked_ns != 0 && after(conn->blocked_ns, io->settings.write_timeout_ns) == at) {
+        if (has_progress(conn)) {
+            conn->blocked_ns = io->now_ns;
+            rsec_timers_unset(&io->timers, &conn->timer);
+            rsec_conn_update(io, conn);
+            return;
+        }
         rsec_io_log(io, RSEC_EVENT_WRITE_TIMEOUT, conn->peer, NULL);
         rsec_conn_kill(io, conn);
     } else if (conn->partial_ns != 0 && after(conn->partial_ns, io->settings.packet_timeout_ns) == at) {
@@ -473,6 +539,11 @@ void rsec_conn_update(rsec_io *io, rsec_conn *conn) {
     if (conn->state == RSEC_CONN_GONE) {
         return;
     }
+    bool is_stopped = conn->state == RSEC_CONN_OPEN && !conn->is_in_doubt && !rsec_conn_is_reading(io, conn);
+    if (is_stopped && !conn->is_stopped) {
+        rsec_count(&io->counters->reads_paused, 1);
+    }
+    conn->is_stopped = is_stopped;
     unsigned interest = rsec_conn_output(conn) > 0 ? RSEC_POLL_OUT : 0;
     if (conn->state == RSEC_CONN_LINGERING || rsec_conn_is_reading(io, conn) ||
         (conn->state == RSEC_CONN_HANDSHAKING && !conn->handshake_link.is_linked)) {

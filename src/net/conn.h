@@ -44,6 +44,7 @@ typedef struct rsec_conn {
     int64_t active_ns;    /* the last octets received, or the last reply given */
     int64_t partial_ns;   /* when the unfinished packet began to arrive; 0: none (LIM-3) */
     int64_t blocked_ns;   /* since when output waits without progress; 0: none waits (LIM-5) */
+    int unacknowledged;   /* octets in the kernel's send queue when that was last looked at */
     int64_t end_ns;       /* when DRAINING or LINGERING is given up */
     int64_t looked_up_ns; /* when its host was last asked for */
 
@@ -51,7 +52,8 @@ typedef struct rsec_conn {
     size_t plain_len, plain_cap;
     uint8_t *cipher; /* received and not decrypted, while reading is paused */
     size_t cipher_len;
-    bool is_paused;         /* reading stopped at a bound */
+    bool is_paused;         /* reading stopped in the middle of what had arrived: plain and cipher hold the rest */
+    bool is_stopped;        /* reading has stopped at a bound, as it was last counted */
     bool is_in_doubt;       /* a packet failed verification: its host's secret is being asked for once more */
     bool was_doubted;       /* that was done for the packet at hand */
     bool is_packing;        /* the peer put several packets into one record, and gets the same */
@@ -60,12 +62,13 @@ typedef struct rsec_conn {
     bool is_finished;       /* our close_notify has been written */
     bool is_half_open;      /* in the list of those */
     bool is_counted_open;   /* in the gauge of open connections */
+    bool is_counted;        /* among io->conns_num: until it is GONE and nothing waits in it any more */
     bool is_buried;         /* in the graveyard */
 
     rsec_request *table[RSEC_CONN_BUCKETS]; /* accepted requests by identifier (PKT-12) */
     size_t in_flight;                       /* slots taken: with Python, or answered and not yet written */
     rsec_list waiting;                      /* accepted, without a slot, in order */
-    size_t waiting_len;                     /* their octets */
+    size_t waiting_len;                     /* the memory they take, in octets (LIM-4) */
     rsec_list done;                         /* back from Python, to be written */
     uint64_t accepted;                      /* requests (max_packets_per_connection) */
 
@@ -82,6 +85,8 @@ rsec_conn *rsec_conn_new(rsec_io *io, int fd, const struct sockaddr *remote, soc
 
 /* The poller's news. */
 void rsec_conn_on_event(rsec_io *io, rsec_conn *conn, unsigned events);
+/* Output waits for the socket from now on, or some of it went just now: the deadline for progress starts anew (LIM-5). */
+void rsec_conn_note_blocked(rsec_io *io, rsec_conn *conn);
 /* Its timer ran out. */
 void rsec_conn_on_timer(rsec_io *io, rsec_conn *conn);
 /* The look-up's outcome; the reference to `secret` is taken over, NULL: not a client of ours. */
@@ -103,6 +108,8 @@ void rsec_conn_bury(rsec_io *io, rsec_conn *conn);
 
 /* Brings the poller's interest and the timer in line with the connection's state. */
 void rsec_conn_update(rsec_io *io, rsec_conn *conn);
+/* Reads nothing more from an open connection until its host has been asked for. */
+void rsec_conn_doubt(rsec_io *io, rsec_conn *conn);
 /* Asks the loop thread for the host's secret. */
 void rsec_conn_look_up(rsec_io *io, rsec_conn *conn);
 
@@ -116,6 +123,8 @@ void rsec_conn_resume(rsec_io *io, rsec_conn *conn);
 bool rsec_conn_is_reading(const rsec_io *io, const rsec_conn *conn);
 /* Gives waiting requests the slots that are free. */
 void rsec_conn_start_waiting(rsec_io *io, rsec_conn *conn);
+/* Gives the first waiting request one of the server's slots, and gets in line again for the next. */
+void rsec_conn_take_turn(rsec_io *io, rsec_conn *conn);
 /* Takes `req` out of the table of accepted requests, if it is there. */
 void rsec_conn_forget(rsec_conn *conn, rsec_request *req);
 

@@ -50,19 +50,41 @@ static void start(rsec_io *io, rsec_conn *conn, rsec_request *req) {
     rsec_io_up(io, &req->link, RSEC_UP_REQUEST, req);
 }
 
+static bool wants_slot(const rsec_io *io, const rsec_conn *conn) {
+    return conn->waiting.len > 0 && conn->in_flight < io->settings.max_in_flight;
+}
+
+static void start_first(rsec_io *io, rsec_conn *conn) {
+    rsec_request *req = rsec_list_take(&conn->waiting)->owner;
+    req->is_waiting = false;
+    conn->waiting_len -= rsec_request_size(req);
+    rsec_count(&io->counters->requests_waiting, -1);
+    start(io, conn, req);
+}
+
+static void queue_up(rsec_io *io, rsec_conn *conn) {
+    if (!conn->starved_link.is_linked) {
+        rsec_list_put(&io->starved, &conn->starved_link, 0, conn);
+    }
+}
+
 void rsec_conn_start_waiting(rsec_io *io, rsec_conn *conn) {
-    while (conn->waiting.len > 0 && conn->in_flight < io->settings.max_in_flight) {
-        if (io->in_flight >= io->settings.max_in_flight_total) {
-            if (!conn->starved_link.is_linked) {
-                rsec_list_put(&io->starved, &conn->starved_link, 0, conn);
-            }
+    while (wants_slot(io, conn)) {
+        /* Nobody passes those that wait for the server's slots already. */
+        if (io->in_flight >= io->settings.max_in_flight_total || io->starved.len > 0) {
+            queue_up(io, conn);
             return;
         }
-        rsec_request *req = rsec_list_take(&conn->waiting)->owner;
-        req->is_waiting = false;
-        conn->waiting_len -= req->len;
-        rsec_count(&io->counters->requests_waiting, -1);
-        start(io, conn, req);
+        start_first(io, conn);
+    }
+}
+
+void rsec_conn_take_turn(rsec_io *io, rsec_conn *conn) {
+    if (wants_slot(io, conn)) {
+        start_first(io, conn);
+    }
+    if (wants_slot(io, conn)) {
+        queue_up(io, conn);
     }
 }
 
@@ -77,13 +99,13 @@ static bool accept_request(rsec_io *io, rsec_conn *conn, rsec_view pkt, const rs
     req->same_key = *bucket;
     *bucket = req;
     if (conn->waiting.len == 0 && conn->in_flight < io->settings.max_in_flight &&
-        io->in_flight < io->settings.max_in_flight_total) {
+        io->in_flight < io->settings.max_in_flight_total && io->starved.len == 0) {
         start(io, conn, req);
         return true;
     }
     req->is_waiting = true;
     rsec_list_put(&conn->waiting, &req->link, 0, req);
-    conn->waiting_len += req->len;
+    conn->waiting_len += rsec_request_size(req);
     rsec_count(&io->counters->requests_waiting, 1);
     rsec_conn_start_waiting(io, conn); /* takes its place among those that wait for the server's slots */
     return true;
@@ -99,9 +121,13 @@ static bool answer_here(rsec_io *io, rsec_conn *conn, rsec_view pkt, const rsec_
     /* The mirror rule (PKT-17): who sent a Message-Authenticator gets one. */
     bool with_message_auth = facts->message_auth_num > 0 || io->policy.sign_all_replies;
     rsec_status status = rsec_request_answer(pkt, code, error_cause, with_message_auth, out, &len, &message_auth_off);
+    if (status == RSEC_TOO_LONG) {
+        rsec_count(&io->counters->no_replies, 1); /* its Proxy-State leaves no room: that request's problem alone */
+        return true;
+    }
     if (status == RSEC_OK) {
-        status = rsec_reply_sign(io->digest, out, len, message_auth_off, rsec_packet_authenticator(pkt),
-                                 rsec_secret_octets(conn->secret));
+        status = rsec_reply_sign(io->digest, out, len, message_auth_off, rsec_packet_code(pkt),
+                                 rsec_packet_authenticator(pkt), rsec_secret_octets(conn->secret));
     }
     if (status != RSEC_OK) {
         rsec_io_log(io, RSEC_EVENT_NO_MEMORY, conn->peer, rsec_status_text(status));
@@ -123,6 +149,8 @@ static void log_packet(rsec_io *io, rsec_conn *conn, rsec_event_reason reason, r
     if (status == RSEC_ATTR_LENGTH || status == RSEC_ATTR_OVERRUN) {
         (void)snprintf(text, sizeof text, "%s id %u: %s, attribute %u at octet %zu of %zu", name, (unsigned)pkt.ptr[1],
                        rsec_status_text(status), (unsigned)pkt.ptr[off], off, pkt.len);
+    } else if (status == RSEC_OK) {
+        (void)snprintf(text, sizeof text, "%s id %u", name, (unsigned)pkt.ptr[1]);
     } else if (pkt.len >= 2) {
         (void)snprintf(text, sizeof text, "%s id %u, %zu octets: %s", name, (unsigned)pkt.ptr[1], pkt.len,
                        rsec_status_text(status));
@@ -367,10 +395,12 @@ static void decrypt(rsec_io *io, rsec_conn *conn) {
         memcpy(plain, conn->plain, have);
     }
     size_t fresh = have; /* octets before this came in an earlier record */
+    bool has_taken = false;
     int ssl_error = SSL_ERROR_NONE;
     for (;;) {
         size_t used = consume(io, conn, plain, have, fresh);
         have -= used;
+        has_taken = has_taken || used > 0;
         if (used > 0 && have > 0) {
             memmove(plain, plain + used, have);
         }
@@ -379,6 +409,7 @@ static void decrypt(rsec_io *io, rsec_conn *conn) {
         }
         fresh = have;
         size_t got = 0;
+        ERR_clear_error(); /* SSL_get_error looks at the thread's queue, whoever left something there */
         int rc = SSL_read_ex(conn->ssl, plain + have, RSEC_RECORD_MAX, &got);
         if (rc != 1) {
             ssl_error = SSL_get_error(conn->ssl, rc);
@@ -391,15 +422,12 @@ static void decrypt(rsec_io *io, rsec_conn *conn) {
             return;
         }
         bool is_paused = !rsec_conn_is_reading(io, conn);
-        if (is_paused && !conn->is_paused) {
-            rsec_count(&io->counters->reads_paused, 1);
-        }
         conn->is_paused = is_paused;
         /* A packet is unfinished when its octets are, or the record that carries them is (LIM-3). */
         bool is_partial = !is_paused && (have > 0 || SSL_has_pending(conn->ssl) == 1);
         if (!is_partial) {
             conn->partial_ns = 0;
-        } else if (conn->partial_ns == 0) {
+        } else if (conn->partial_ns == 0 || has_taken) { /* another packet than the one that was waited for */
             conn->partial_ns = io->now_ns;
         }
     }

@@ -72,7 +72,7 @@ static bool push(rsec_io *io, rsec_conn *conn) {
             if (!keep_output(io, conn, pipe->tx + sent, pipe->tx_len - sent)) {
                 return false;
             }
-            conn->blocked_ns = io->now_ns;
+            rsec_conn_note_blocked(io, conn);
         }
         pipe->tx_len = 0;
         return true;
@@ -86,13 +86,14 @@ static bool push(rsec_io *io, rsec_conn *conn) {
     }
     conn->out_off += sent;
     if (sent > 0) {
-        conn->blocked_ns = io->now_ns;
+        rsec_conn_note_blocked(io, conn);
     }
     if (rsec_conn_output(conn) == 0) {
         free(conn->out);
         conn->out = NULL;
         conn->out_off = conn->out_len = conn->out_cap = 0;
         conn->blocked_ns = 0;
+        conn->active_ns = io->now_ns; /* the peer has read */
     }
     return true;
 }
@@ -147,7 +148,7 @@ void rsec_conn_complete(rsec_io *io, rsec_request *req) {
 /* Signs and writes the reply of `req`, or drops it, saying why in the counters. */
 static void write_reply(rsec_io *io, rsec_conn *conn, rsec_request *req) {
     if (req->reply == NULL) {
-        rsec_count(&io->counters->no_replies, 1);
+        rsec_count(req->is_dropped ? &io->counters->requests_dropped : &io->counters->no_replies, 1);
     } else if (conn->state == RSEC_CONN_GONE) {
         rsec_count(&io->counters->replies_discarded, 1); /* PKT-13 */
     } else if (req->is_superseded) {
@@ -156,13 +157,12 @@ static void write_reply(rsec_io *io, rsec_conn *conn, rsec_request *req) {
         rsec_status status = RSEC_OK;
         if (!req->reply_is_signed) {
             status = rsec_reply_sign(io->digest, req->reply, req->reply_len, req->reply_message_auth_off,
-                                     req->octets + 4, rsec_secret_octets(req->secret));
+                                     req->octets[0], req->octets + 4, rsec_secret_octets(req->secret));
         }
         if (status != RSEC_OK) {
             rsec_io_log(io, RSEC_EVENT_NO_MEMORY, conn->peer, rsec_status_text(status));
             rsec_conn_kill(io, conn);
         } else {
-            conn->active_ns = io->now_ns;
             (void)rsec_conn_write(io, conn, req->reply, req->reply_len);
         }
     }
@@ -179,6 +179,7 @@ void rsec_conn_write_done(rsec_io *io, rsec_conn *conn) {
             rsec_conn_forget(conn, req);
         }
         rsec_request_free(req);
+        conn->active_ns = io->now_ns; /* idle from here on, answered or not */
         conn->in_flight--;
         io->in_flight--;
         rsec_count(&io->counters->requests_in_flight, -1);

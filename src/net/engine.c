@@ -104,6 +104,7 @@ static void take_down(rsec_engine *engine) {
         engine->is_down_signalled = false;
     }
     rsec_list_move(&down, &engine->down);
+    bool was_raw = io->policy.raw;
     if (engine->has_policy) {
         io->policy = engine->policy;
         engine->has_policy = false;
@@ -141,6 +142,13 @@ static void take_down(rsec_engine *engine) {
         }
         rsec_peer_unref(peer);
     }
+    if (was_raw && !io->policy.raw) {
+        /* Raw connections belong to anybody and have no secret: nothing is read from them before their host is known. */
+        for (rsec_conn *conn = io->conns, *next; conn != NULL; conn = next) {
+            next = conn->next;
+            rsec_conn_doubt(io, conn);
+        }
+    }
     for (rsec_link *link; (link = rsec_list_take(&completed)) != NULL;) {
         rsec_conn_complete(io, link->owner);
     }
@@ -168,7 +176,7 @@ static void write_replies(rsec_io *io) {
         for (rsec_link *link;
              io->in_flight < io->settings.max_in_flight_total && (link = rsec_list_take(&io->starved)) != NULL;) {
             rsec_conn *conn = link->owner;
-            rsec_conn_start_waiting(io, conn);
+            rsec_conn_take_turn(io, conn);
             rsec_conn_resume(io, conn);
         }
     } while (io->dirty.len > 0);
@@ -192,7 +200,7 @@ static void empty_graveyard(rsec_io *io) {
 }
 
 static int64_t next_timeout_ns(const rsec_io *io) {
-    if (io->handshakes.len > 0) {
+    if (io->handshakes.len > 0 || io->dirty.len > 0) {
         return 0;
     }
     int64_t at = io->is_stopping ? io->stop_at_ns : -1;

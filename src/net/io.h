@@ -20,7 +20,7 @@ struct rsec_listener;
 struct rsec_origins;
 
 enum {
-    RSEC_READ_AHEAD = 65536, /* octets of accepted requests that may wait for a slot, per connection (LIM-4) */
+    RSEC_READ_AHEAD = 65536, /* octets of memory for requests that wait for a slot, per connection (LIM-4) */
     RSEC_RECORD_MAX = 16384, /* octets of plaintext in one TLS record (RFC 8446 §5.1) */
 };
 #define RSEC_DRAIN_NS (5 * RSEC_NS_PER_S)    /* to send what is due on a connection that ends */
@@ -46,8 +46,8 @@ typedef struct rsec_io {
     uint8_t *plain; /* RSEC_READ_AHEAD octets of plaintext, for the connection at hand */
     uint8_t *pack;  /* RSEC_RECORD_MAX octets: replies gathered for a peer that packs */
 
-    struct rsec_conn *conns;                               /* all of them, doubly linked */
-    size_t conns_num;                                      /* with a descriptor: what max_connections counts */
+    struct rsec_conn *conns; /* all of them, doubly linked */
+    size_t conns_num;        /* with a descriptor or with requests queued: what max_connections counts */
     struct rsec_conn *oldest_half_open, *newest_half_open; /* by age (LIM-1) */
     size_t half_open;
     size_t in_flight;            /* slots taken, over all connections (LIM-4) */

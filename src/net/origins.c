@@ -51,6 +51,9 @@ void rsec_origins_free(rsec_origins *origins) {
 }
 
 rsec_status rsec_origins_add(rsec_origins *origins, const char *address, size_t max) {
+    if (max == 0) {
+        return RSEC_TOO_LONG;
+    }
     origin **at = find(origins, address);
     if (*at == NULL) {
         origin *fresh = calloc(1, sizeof *fresh);

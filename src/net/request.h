@@ -31,7 +31,8 @@ typedef struct rsec_request {
     uint8_t *reply; /* malloc'd, owned; NULL: no reply */
     size_t reply_len;
     size_t reply_message_auth_off; /* of the 16 octets to sign; 0: none */
-    bool reply_is_signed;          /* nothing left to sign */
+    bool reply_is_signed;          /* nothing left to sign: always so in raw mode */
+    bool is_dropped;               /* not answered because its connection had died before its turn came */
     /* The packet as received. */
     size_t len;
     uint8_t octets[];
@@ -41,6 +42,11 @@ typedef struct rsec_request {
 RSEC_CHECK rsec_request *rsec_request_new(struct rsec_conn *conn, rsec_peer *peer, rsec_secret *secret, rsec_view pkt,
                                           const rsec_packet_facts *facts);
 void rsec_request_free(rsec_request *req);
+
+/* Octets of memory it takes, without reply and the allocator's own. */
+static inline size_t rsec_request_size(const rsec_request *req) {
+    return sizeof *req + req->len;
+}
 
 static inline rsec_view rsec_request_packet(const rsec_request *req) {
     return (rsec_view){req->octets, req->len};

@@ -192,25 +192,31 @@ static PyObject *side_of(PyObject *map, PyObject *side) {
     return dict;
 }
 
-int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
-                           PyObject **key) {
+static int find_key(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
+                    PyObject **key) {
     *attribute = NULL;
     *key = NULL;
     PyObject *attributes = PyObject_GetAttr(dictionary, state->name_attributes);
     if (attributes == NULL) {
         return -1;
     }
-    PyObject *found = PyDict_Check(attributes) ? PyDict_GetItemWithError(attributes, name) : NULL;
-    Py_DECREF(attributes); /* the dictionary keeps it, and it keeps what was found */
+    PyObject *found = PyDict_Check(attributes) ? Py_XNewRef(PyDict_GetItemWithError(attributes, name)) : NULL;
+    Py_DECREF(attributes);
     if (found == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
     if (!PyObject_TypeCheck(found, state->attribute_type)) {
         PyErr_Format(PyExc_TypeError, "Dictionary.attributes[%R]: expected an Attribute, found %.100s", name,
                      Py_TYPE(found)->tp_name);
+        Py_DECREF(found);
         return -1;
     }
     *attribute = (rsec_py_attribute *)found;
+    if ((*attribute)->name == NULL || (*attribute)->code == NULL || (*attribute)->values == NULL ||
+        (*attribute)->vendor == NULL || !PyUnicode_Check((*attribute)->vendor)) {
+        PyErr_Format(PyExc_TypeError, "Dictionary.attributes[%R]: name, code, vendor or values is missing", name);
+        return -1;
+    }
     if (!(*attribute)->is_sub_attribute && PyUnicode_GetLength((*attribute)->vendor) == 0) {
         *key = Py_NewRef((*attribute)->code);
         return 1;
@@ -237,12 +243,21 @@ int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject 
     return *key != NULL ? 1 : -1;
 }
 
-/* What `values` says about `item` on one side: borrowed reference, NULL with or without an exception. */
+int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
+                           PyObject **key) {
+    int rc = find_key(state, dictionary, name, attribute, key);
+    if (rc != 1) {
+        Py_CLEAR(*attribute);
+    }
+    return rc;
+}
+
+/* What `values` says about `item` on one side: new reference, NULL with or without an exception. */
 static PyObject *look_up_value(PyObject *values, PyObject *side, PyObject *item) {
     PyObject *dict = side_of(values, side);
     PyObject *found = NULL;
     if (dict != NULL && PyDict_GET_SIZE(dict) > 0) {
-        found = PyDict_GetItemWithError(dict, item);
+        found = Py_XNewRef(PyDict_GetItemWithError(dict, item));
     }
     Py_XDECREF(dict);
     return found;
@@ -251,8 +266,13 @@ static PyObject *look_up_value(PyObject *values, PyObject *side, PyObject *item)
 PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute *attribute, PyObject *value) {
     if (PyUnicode_Check(value)) {
         PyObject *found = look_up_value(attribute->values, state->name_forward, value);
+        if (found != NULL && !PyBytes_Check(found)) {
+            Py_DECREF(found);
+            return PyErr_Format(PyExc_TypeError, "attribute %S: expected the octets of %R, found %.100s",
+                                attribute->name, value, "something else");
+        }
         if (found != NULL || PyErr_Occurred() != NULL) {
-            return Py_XNewRef(found);
+            return found;
         }
     }
     size_t max = attribute->concat ? RSEC_PACKET_MAX : RSEC_ATTR_VALUE_MAX;

@@ -1,14 +1,17 @@
 #include "py/engine.h"
 
 #include "net/clock.h"
-#include "py/peer.h"
+#include "py/host.h"
+#include "py/settings.h"
 #include "py/tls.h"
 
-#include <openssl/crypto.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
+
+/* Longer is for ever, and would not fit into nanoseconds. */
+enum { GRACE_MAX_S = 1000000000 };
 
 /* --- requests on their way back --- */
 
@@ -31,101 +34,7 @@ void rsec_py_engine_give_back(rsec_py_engine *self, rsec_request *req) {
     self->done[self->done_num++] = req;
 }
 
-/* --- hosts --- */
-
-static rsec_py_host *host_of(rsec_py_engine *self, rsec_peer *peer) {
-    rsec_py_host *host = peer->user;
-    if (host != NULL) {
-        return host;
-    }
-    host = calloc(1, sizeof *host);
-    PyObject *address = host != NULL ? PyUnicode_FromString(peer->address) : NULL;
-    if (address == NULL) {
-        free(host);
-        return NULL;
-    }
-    PyUnicode_InternInPlace(&address);
-    host->address = address;
-    host->peer = rsec_peer_ref(peer);
-    host->next = self->hosts;
-    if (self->hosts != NULL) {
-        self->hosts->prev = host;
-    }
-    self->hosts = host;
-    peer->user = host;
-    return host;
-}
-
-static void free_host(rsec_py_engine *self, rsec_py_host *host) {
-    if (host->prev != NULL) {
-        host->prev->next = host->next;
-    } else {
-        self->hosts = host->next;
-    }
-    if (host->next != NULL) {
-        host->next->prev = host->prev;
-    }
-    host->peer->user = NULL;
-    rsec_peer_unref(host->peer);
-    Py_XDECREF(host->address);
-    Py_XDECREF(host->peer_object);
-    Py_XDECREF(host->host);
-    Py_XDECREF(host->secret);
-    free(host);
-}
-
-/* The host that `hosts` names for the peer: new reference; NULL when there is none (failures are logged by Python). The exact
- * address in a plain dict is found here, everything else by the server's _resolve(). */
-static PyObject *resolve(rsec_py_engine *self, const rsec_py_host *host) {
-    PyObject *hosts = PyObject_GetAttr(self->server, self->state->name_hosts);
-    PyObject *found = NULL;
-    if (hosts != NULL && PyDict_CheckExact(hosts)) {
-        found = Py_XNewRef(PyDict_GetItemWithError(hosts, host->address));
-    }
-    if (found == NULL && PyErr_Occurred() == NULL) {
-        found = PyObject_CallMethodOneArg(self->server, self->state->name__resolve, host->address);
-    }
-    Py_XDECREF(hosts);
-    if (found == Py_None) {
-        Py_CLEAR(found);
-    }
-    if (PyErr_Occurred() != NULL) {
-        PyErr_WriteUnraisable(self->server); /* a mapping's own failure is caught and logged by _resolve */
-    }
-    return found;
-}
-
-/* Looks the peer's host up. 1: its secret in host->secret, *is_changed says whether it is another one; 0: not a client. */
-static int look_up(rsec_py_engine *self, rsec_py_host *host, bool *is_changed) {
-    PyObject *found = resolve(self, host);
-    PyObject *secret = found != NULL ? PyObject_GetAttr(found, self->state->name_secret) : NULL;
-    host->batch = self->batch;
-    *is_changed = true;
-    if (secret == NULL || !PyBytes_Check(secret)) {
-        if (found != NULL) {
-            PyErr_Clear();
-            PyObject *done = PyObject_CallMethod(self->server, "_on_bad_host", "O", host->address);
-            if (done == NULL) {
-                PyErr_WriteUnraisable(self->server);
-            }
-            Py_XDECREF(done);
-        }
-        Py_XDECREF(found);
-        Py_XDECREF(secret);
-        Py_CLEAR(host->host);
-        Py_CLEAR(host->secret);
-        return 0;
-    }
-    if (host->secret != NULL) {
-        *is_changed = secret != host->secret &&
-                      (PyBytes_GET_SIZE(secret) != PyBytes_GET_SIZE(host->secret) ||
-                       CRYPTO_memcmp(PyBytes_AS_STRING(secret), PyBytes_AS_STRING(host->secret),
-                                     (size_t)PyBytes_GET_SIZE(secret)) != 0);
-    }
-    Py_XSETREF(host->host, found);
-    Py_XSETREF(host->secret, secret);
-    return 1;
-}
+/* --- look-ups --- */
 
 static void admit(rsec_py_engine *self, rsec_peer *peer, PyObject *secret_bytes) {
     rsec_secret *secret = secret_bytes != NULL ? rsec_secret_new(rsec_py_bytes_view(secret_bytes)) : NULL;
@@ -142,8 +51,16 @@ static void admit_anybody(rsec_py_engine *self, rsec_peer *peer) {
 
 static void on_lookup(rsec_py_engine *self, rsec_peer *peer) {
     bool is_changed;
-    rsec_py_host *host = atomic_load(&peer->is_gone) ? NULL : host_of(self, peer);
-    bool is_known = host != NULL && !self->policy.raw && look_up(self, host, &is_changed) == 1;
+    rsec_py_host *host = atomic_load(&peer->is_gone) ? NULL : rsec_py_host_of(self, peer);
+    if (host == NULL && PyErr_Occurred() != NULL) {
+        PyErr_WriteUnraisable(self->server); /* no memory: the peer is refused */
+    }
+    int found = host != NULL && !self->policy.raw ? rsec_py_host_look_up(self, host, &is_changed) : 0;
+    if (found < 0) {
+        rsec_peer_unref(peer);
+        return;
+    }
+    bool is_known = found == 1;
     if (self->policy.raw && host != NULL) {
         admit_anybody(self, peer);
     } else {
@@ -154,52 +71,36 @@ static void on_lookup(rsec_py_engine *self, rsec_peer *peer) {
 
 static void on_closed(rsec_py_engine *self, rsec_peer *peer) {
     if (peer->user != NULL) {
-        free_host(self, peer->user);
+        rsec_py_host_free(self, peer->user);
     }
     rsec_peer_unref(peer);
 }
 
 /* --- requests --- */
 
-/* The secret a request was verified with, as bytes: the host's own object when it still is the same. New reference. */
-static PyObject *secret_of(const rsec_request *req, const rsec_py_host *host) {
-    if (host != NULL && host->secret != NULL &&
-        (req->secret == NULL || rsec_secret_is_equal(req->secret, rsec_py_bytes_view(host->secret)))) {
-        return Py_NewRef(host->secret);
-    }
-    return req->secret != NULL ? rsec_py_bytes(rsec_secret_octets(req->secret)) : PyBytes_FromStringAndSize(NULL, 0);
-}
-
-/* The Peer that packets of a connection show. New reference. */
-static PyObject *peer_object(rsec_py_engine *self, rsec_py_host *host, rsec_peer *peer, PyObject *address) {
-    if (host != NULL && host->peer_object != NULL) {
-        return Py_NewRef(host->peer_object);
-    }
-    PyObject *made = rsec_py_peer_new(self->state, peer, address);
-    if (host != NULL) {
-        host->peer_object = Py_XNewRef(made);
-    }
-    return made;
-}
-
 static int on_request(rsec_py_engine *self, rsec_request *req) {
     rsec_peer *peer = req->peer;
     bool is_gone = atomic_load_explicit(&peer->is_gone, memory_order_acquire);
     if (is_gone && req->octets[0] == RSEC_ACCESS_REQUEST && !req->is_raw) {
-        rsec_py_engine_give_back(self, req); /* nobody would read the answer; accounting still runs */
+        req->is_dropped = true; /* nobody would read the answer; accounting still runs */
+        rsec_py_engine_give_back(self, req);
         return 0;
     }
-    rsec_py_host *host = is_gone ? peer->user : host_of(self, peer);
+    rsec_py_host *host = is_gone ? peer->user : rsec_py_host_of(self, peer);
     if (host != NULL && !is_gone && !req->is_raw && host->batch != self->batch) {
         bool is_changed;
-        int is_known = look_up(self, host, &is_changed);
+        int is_known = rsec_py_host_look_up(self, host, &is_changed);
+        if (is_known < 0) {
+            rsec_py_engine_give_back(self, req);
+            return 0;
+        }
         if (is_known == 0 || is_changed) {
             admit(self, peer, is_known ? host->secret : NULL); /* from the next packet on */
         }
     }
-    PyObject *secret = secret_of(req, host);
+    PyObject *secret = rsec_py_host_secret(req, host);
     PyObject *address = host != NULL ? Py_NewRef(host->address) : PyUnicode_FromString(peer->address);
-    PyObject *shown = address != NULL ? peer_object(self, host, peer, address) : NULL;
+    PyObject *shown = address != NULL ? rsec_py_host_peer(self, host, peer, address) : NULL;
     int rc = 0;
     if (secret != NULL && shown != NULL) {
         rc = rsec_py_flight_run(self, req, secret, address, shown);
@@ -257,7 +158,7 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
                 rsec_py_engine_give_back(self, items[i].req);
             }
             if (items[i].kind == RSEC_UP_CLOSED && items[i].peer->user != NULL) {
-                free_host(self, items[i].peer->user);
+                rsec_py_host_free(self, items[i].peer->user);
             }
             if (items[i].kind == RSEC_UP_STOPPED) {
                 PyObject *type, *value, *traceback;
@@ -299,84 +200,6 @@ static PyObject *engine_flush(PyObject *op, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* --- settings --- */
-
-/* Reads attribute `name` of `settings` as a number; None is `none`. */
-static int read_number(PyObject *settings, const char *name, double none, double *value) {
-    PyObject *found = PyObject_GetAttrString(settings, name);
-    if (found == NULL) {
-        return -1;
-    }
-    *value = found == Py_None ? none : PyFloat_AsDouble(found);
-    Py_DECREF(found);
-    return PyErr_Occurred() != NULL ? -1 : 0;
-}
-
-static int read_count(PyObject *settings, const char *name, size_t *value) {
-    double number;
-    if (read_number(settings, name, 0, &number) < 0) {
-        return -1;
-    }
-    *value = (size_t)number;
-    return 0;
-}
-
-static int read_seconds(PyObject *settings, const char *name, int64_t *ns) {
-    double seconds;
-    if (read_number(settings, name, -1, &seconds) < 0) {
-        return -1;
-    }
-    *ns = seconds < 0 ? RSEC_NO_TIMEOUT : (int64_t)(seconds * (double)RSEC_NS_PER_S);
-    return 0;
-}
-
-static int read_settings(PyObject *from, rsec_settings *to) {
-    size_t packets;
-    if (read_seconds(from, "handshake_timeout", &to->handshake_timeout_ns) < 0 ||
-        read_seconds(from, "connection_read_timeout", &to->idle_timeout_ns) < 0 ||
-        read_seconds(from, "packet_timeout", &to->packet_timeout_ns) < 0 ||
-        read_seconds(from, "write_timeout", &to->write_timeout_ns) < 0 ||
-        read_count(from, "max_handshakes", &to->max_handshakes) < 0 ||
-        read_count(from, "max_connections", &to->max_connections) < 0 ||
-        read_count(from, "max_connections_per_peer", &to->max_connections_per_peer) < 0 ||
-        read_number(from, "max_new_connections_per_s", 0, &to->max_new_connections_per_s) < 0 ||
-        read_count(from, "max_in_flight", &to->max_in_flight) < 0 ||
-        read_count(from, "max_in_flight_total", &to->max_in_flight_total) < 0 ||
-        read_count(from, "max_output", &to->max_output) < 0 ||
-        read_count(from, "max_packets_per_connection", &packets) < 0) {
-        return -1;
-    }
-    to->max_in_flight = to->max_in_flight == 0 ? SIZE_MAX : to->max_in_flight;
-    to->max_in_flight_total = to->max_in_flight_total == 0 ? SIZE_MAX : to->max_in_flight_total;
-    to->max_output = to->max_output == 0 ? SIZE_MAX : to->max_output;
-    to->max_packets_per_connection = packets;
-    return 0;
-}
-
-static int read_flag(PyObject *policy, const char *name, bool *flag) {
-    PyObject *found = PyDict_GetItemString(policy, name);
-    int is_true = found != NULL ? PyObject_IsTrue(found) : -1;
-    if (found == NULL) {
-        PyErr_Format(PyExc_KeyError, "policy: %s is missing", name);
-    }
-    *flag = is_true == 1;
-    return is_true < 0 ? -1 : 0;
-}
-
-static int read_policy(PyObject *from, rsec_policy *to) {
-    return read_flag(from, "verify", &to->verify.check_request_auth) < 0 ||
-                   read_flag(from, "require", &to->verify.require_message_auth) < 0 ||
-                   read_flag(from, "require_access", &to->verify.require_message_auth_access) < 0 ||
-                   read_flag(from, "require_eap", &to->verify.require_eap_message_auth) < 0 ||
-                   read_flag(from, "raw", &to->raw) < 0 || read_flag(from, "coa_to_python", &to->coa_to_python) < 0 ||
-                   read_flag(from, "disconnect_to_python", &to->disconnect_to_python) < 0 ||
-                   read_flag(from, "unknown_code_is_answered", &to->unknown_code_is_answered) < 0 ||
-                   read_flag(from, "sign_access_replies", &to->sign_access_replies) < 0 ||
-                   read_flag(from, "sign_all_replies", &to->sign_all_replies) < 0
-               ? -1
-               : 0;
-}
-
 /* --- life --- */
 
 /* asyncio.Task for eager starts where it has them, and what replaces it elsewhere. */
@@ -412,7 +235,8 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     rsec_tls *tls = rsec_py_tls_of(tls_object);
     rsec_settings settings;
     rsec_policy policy = {.raw = false};
-    if (tls == NULL || read_settings(settings_object, &settings) < 0 || read_policy(policy_dict, &policy) < 0) {
+    if (tls == NULL || rsec_py_settings_read(settings_object, &settings) < 0 ||
+        rsec_py_policy_read(policy_dict, &policy) < 0) {
         return NULL;
     }
     rsec_py_engine *self = (rsec_py_engine *)type->tp_alloc(type, 0);
@@ -452,6 +276,9 @@ static PyObject *engine_start(PyObject *op, PyObject *fds) {
     }
     Py_DECREF(fast);
     int err = listeners == NULL ? ENOMEM : 0;
+    if (self->engine == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the engine is closed");
+    }
     if (err == 0 && PyErr_Occurred() == NULL) {
         err = rsec_engine_start(self->engine, listeners, (size_t)num);
     }
@@ -478,7 +305,7 @@ static PyObject *engine_set_policy(PyObject *op, PyObject *policy_dict) {
     if (!PyDict_Check(policy_dict)) {
         return PyErr_Format(PyExc_TypeError, "policy: expected a dict");
     }
-    if (read_policy(policy_dict, &policy) < 0) {
+    if (rsec_py_policy_read(policy_dict, &policy) < 0) {
         return NULL;
     }
     self->policy = policy;
@@ -495,6 +322,8 @@ static PyObject *engine_stop(PyObject *op, PyObject *grace) {
         return NULL;
     }
     if (self->engine != NULL) {
+        double most = GRACE_MAX_S;
+        seconds = seconds > most ? most : seconds;
         rsec_engine_stop(self->engine, seconds > 0 ? (int64_t)(seconds * (double)RSEC_NS_PER_S) : 0);
     }
     Py_RETURN_NONE;
@@ -517,12 +346,11 @@ static void shut_down(rsec_py_engine *self) {
         return;
     }
     rsec_py_engine_flush(self);
+    self->engine = NULL; /* before Python code can run: what is dropped below may have finalizers that close again */
     rsec_py_flight_abandon_all(self);
-    for (rsec_py_host *host = self->hosts, *next; host != NULL; host = next) {
-        next = host->next;
-        free_host(self, host);
+    while (self->hosts != NULL) {
+        rsec_py_host_free(self, self->hosts);
     }
-    self->engine = NULL;
     Py_BEGIN_ALLOW_THREADS
     rsec_engine_free(engine);
     Py_END_ALLOW_THREADS
@@ -553,6 +381,13 @@ static int add_counter(void *arg, const char *name, uint64_t value) {
     return rc;
 }
 
+int rsec_py_engine_visit_own(const rsec_py_engine *self, int (*visit)(void *arg, const char *name, uint64_t value),
+                             void *arg) {
+    int rc = visit(arg, "handler_errors", self != NULL ? self->handler_errors : 0);
+    rc = rc == 0 ? visit(arg, "handler_no_replies", self != NULL ? self->handler_no_replies : 0) : rc;
+    return rc == 0 ? visit(arg, "handlers_suspended", self != NULL ? self->handlers_suspended : 0) : rc;
+}
+
 static PyObject *engine_stats(PyObject *op, PyObject *unused) {
     (void)unused;
     rsec_py_engine *self = (rsec_py_engine *)op;
@@ -561,9 +396,7 @@ static PyObject *engine_stats(PyObject *op, PyObject *unused) {
         return stats;
     }
     if (rsec_counters_visit(rsec_engine_counters(self->engine), add_counter, stats) != 0 ||
-        add_counter(stats, "handler_errors", self->handler_errors) != 0 ||
-        add_counter(stats, "handler_no_replies", self->handler_no_replies) != 0 ||
-        add_counter(stats, "handlers_suspended", self->handlers_suspended) != 0) {
+        rsec_py_engine_visit_own(self, add_counter, stats) != 0) {
         Py_CLEAR(stats);
     }
     return stats;
@@ -586,7 +419,7 @@ static int engine_traverse(PyObject *op, visitproc visit, void *arg) {
     for (rsec_py_host *host = self->hosts; host != NULL; host = host->next) {
         Py_VISIT(host->host);
     }
-    return 0;
+    return rsec_py_flight_visit(self, visit, arg);
 }
 
 static int engine_clear(PyObject *op) {

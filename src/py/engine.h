@@ -33,17 +33,6 @@ typedef struct {
     uint64_t handler_errors, handler_no_replies, handlers_suspended;
 } rsec_py_engine;
 
-/* What the loop thread knows about a connection's peer: rsec_peer's `user`. */
-typedef struct rsec_py_host {
-    struct rsec_py_host *prev, *next;
-    rsec_peer *peer;       /* counted reference */
-    PyObject *address;     /* str */
-    PyObject *peer_object; /* the Peer that packets show; NULL before the first request */
-    PyObject *host;        /* the RemoteHost found */
-    PyObject *secret;      /* bytes */
-    uint64_t batch;        /* when it was last looked up */
-} rsec_py_host;
-
 /* --- flight.c --- */
 
 /* Runs the handler for `req` until it suspends or ends. -1 only for KeyboardInterrupt and SystemExit, as in any task. */
@@ -54,12 +43,17 @@ PyObject *rsec_py_flight_tasks(rsec_py_engine *self);
 int rsec_py_flight_abandon(rsec_py_engine *self, PyObject *task);
 /* Lets go of suspended handlers: their requests are freed unanswered, their tasks run on alone. */
 void rsec_py_flight_abandon_all(rsec_py_engine *self);
+/* For tp_traverse: the engine's references to suspended handlers. */
+int rsec_py_flight_visit(rsec_py_engine *self, visitproc visit, void *arg);
 int rsec_py_flight_register(PyObject *module, rsec_py_state *state);
 
 /* --- engine.c --- */
 
 /* Puts an answered or unanswered request on its way back; handed over at the end of the batch. */
 void rsec_py_engine_give_back(rsec_py_engine *self, rsec_request *req);
+/* Visits the counters that are kept here, beside those of counters.h, which this is like; NULL: zeros. */
+int rsec_py_engine_visit_own(const rsec_py_engine *self, int (*visit)(void *arg, const char *name, uint64_t value),
+                             void *arg);
 /* Hands over what was given back. */
 void rsec_py_engine_flush(rsec_py_engine *self);
 

@@ -428,6 +428,13 @@ void rsec_py_flight_abandon_all(rsec_py_engine *self) {
     }
 }
 
+int rsec_py_flight_visit(rsec_py_engine *self, visitproc visit, void *arg) {
+    for (rsec_py_flight *flight = self->flights; flight != NULL; flight = flight->next) {
+        Py_VISIT(flight);
+    }
+    return 0;
+}
+
 /* --- the type --- */
 
 static int flight_traverse(PyObject *op, visitproc visit, void *arg) {
@@ -435,11 +442,25 @@ static int flight_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(flight->packet);
     Py_VISIT(flight->task);
-    return 0; /* not the engine: its list holds this flight, and lets go in its own time */
+    Py_VISIT(flight->engine);
+    return 0;
 }
 
 static int flight_clear(PyObject *op) {
     rsec_py_flight *flight = (rsec_py_flight *)op;
+    rsec_py_engine *engine = flight->engine;
+    if (engine != NULL) {
+        /* Garbage together with its engine: out of the list first, which gives both references up. */
+        rsec_request *req = flight->req;
+        flight->req = NULL;
+        Py_INCREF(op);
+        rsec_py_engine_give_back(engine, req);
+        unlink_flight(engine, flight);
+        Py_CLEAR(flight->packet);
+        Py_CLEAR(flight->task);
+        Py_DECREF(op);
+        return 0;
+    }
     Py_CLEAR(flight->packet);
     Py_CLEAR(flight->task);
     return 0;

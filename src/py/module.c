@@ -315,7 +315,8 @@ static PyObject *counter_names(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
     PyObject *names = PyList_New(0), *tuple = NULL;
-    if (names != NULL && rsec_counters_visit(&none, append_name, names) == 0) {
+    if (names != NULL && rsec_counters_visit(&none, append_name, names) == 0 &&
+        rsec_py_engine_visit_own(NULL, append_name, names) == 0) {
         tuple = PyList_AsTuple(names);
     }
     Py_XDECREF(names);

@@ -411,6 +411,7 @@ static int join_concat(rsec_py_packet *self, PyObject *store) {
             rc = rc == 0 ? PyList_SetItem(list, 0, Py_NewRef(joined)) : rc;
             Py_XDECREF(joined);
         }
+        Py_XDECREF(attribute);
     }
     Py_DECREF(backward);
     return rc;
@@ -424,7 +425,8 @@ int rsec_py_packet_materialise(rsec_py_packet *self) {
     if (store == NULL) {
         return -1;
     }
-    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(self->raw_packet)));
+    PyObject *raw = Py_NewRef(self->raw_packet); /* a dictionary with code of its own may replace it meanwhile */
+    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(raw)));
     rsec_attr attr;
     int rc = 0;
     while (rc == 0 && rsec_attr_next(&walk, &attr) == RSEC_OK) {
@@ -434,11 +436,12 @@ int rsec_py_packet_materialise(rsec_py_packet *self) {
     if (rc == 0) {
         rc = join_concat(self, store);
     }
+    Py_DECREF(raw);
     if (rc < 0) {
         Py_DECREF(store);
         return -1;
     }
-    self->store = store;
+    Py_XSETREF(self->store, store);
     return 0;
 }
 
@@ -460,6 +463,24 @@ static PyObject *get_authenticator(PyObject *op, void *closure) {
 static int set_authenticator(PyObject *op, PyObject *value, void *closure) {
     (void)closure;
     Py_XSETREF(((rsec_py_packet *)op)->authenticator, Py_NewRef(value != NULL ? value : Py_None));
+    return 0;
+}
+
+static PyObject *get_raw_packet(PyObject *op, void *closure) {
+    (void)closure;
+    return Py_NewRef(((rsec_py_packet *)op)->raw_packet);
+}
+
+/* What has not been read yet is taken out of the octets received before they are let go. */
+static int set_raw_packet(PyObject *op, PyObject *value, void *closure) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    (void)closure;
+    PyObject *authenticator = rsec_py_packet_materialise(self) == 0 ? rsec_py_packet_authenticator(self) : NULL;
+    if (authenticator == NULL) {
+        return -1;
+    }
+    Py_DECREF(authenticator);
+    Py_SETREF(self->raw_packet, Py_NewRef(value != NULL ? value : Py_None));
     return 0;
 }
 
@@ -516,7 +537,8 @@ static int packet_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(self->raw_packet);
     Py_VISIT(self->dict);
     Py_VISIT(self->store);
-    return 0; /* a Peer refers to nothing that could refer to a packet */
+    Py_VISIT(self->peer); /* a Peer refers to nothing, but anything may be assigned */
+    return 0;
 }
 
 static int packet_clear(PyObject *op) {
@@ -556,7 +578,6 @@ static PyMemberDef packet_members[] = {
     {"original_code", T_OBJECT, offsetof(rsec_py_packet, original_code), 0, "On a reply: the code of its request."},
     {"message_authenticator", T_OBJECT, offsetof(rsec_py_packet, message_authenticator), 0,
      "True: signed with a Message-Authenticator when serialised."},
-    {"raw_packet", T_OBJECT, offsetof(rsec_py_packet, raw_packet), 0, "The octets received, or None."},
     {"peer", T_OBJECT, offsetof(rsec_py_packet, peer), 0,
      "The Peer that sent it, where a server received it; else None."},
     {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},
@@ -566,6 +587,7 @@ static PyMemberDef packet_members[] = {
 static PyGetSetDef packet_getset[] = {
     {"authenticator", get_authenticator, set_authenticator,
      "Request Authenticator, bytes or None; on a reply, that of its request.", NULL},
+    {"raw_packet", get_raw_packet, set_raw_packet, "The octets received, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -11,7 +11,7 @@ enum { NO_TAG = -1, TAG_MAX = 0x1f /* RFC 2868 §3.1: a first octet above this i
 
 /* What a name stands for. */
 typedef struct {
-    rsec_py_attribute *attribute; /* borrowed from the dictionary */
+    rsec_py_attribute *attribute; /* owned */
     PyObject *key;                /* owned */
     int tag;                      /* from "Name:tag", or NO_TAG */
 } target;
@@ -48,6 +48,11 @@ static int find(rsec_py_packet *self, PyObject *name, target *found) {
     }
     int rc = rsec_py_attribute_find(self->state, self->dict, name, &found->attribute, &found->key);
     return rc != 0 ? rc : find_tagged(self, name, found);
+}
+
+static void release(target *at) {
+    Py_CLEAR(at->attribute);
+    Py_CLEAR(at->key);
 }
 
 /* --- reading --- */
@@ -129,55 +134,59 @@ static int append_decoded(rsec_py_packet *self, const target *at, rsec_view octe
 
 /* The values of one attribute of the top level, straight from the octets received. */
 static int read_received(rsec_py_packet *self, const target *at, uint8_t type, PyObject *list) {
-    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(self->raw_packet)));
+    PyObject *raw = Py_NewRef(self->raw_packet);
+    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(raw)));
     rsec_attr attr;
+    int rc = 0;
     uint8_t joined[RSEC_PACKET_MAX];
     size_t joined_len = 0;
     bool is_there = false;
-    while (rsec_attr_next(&walk, &attr) == RSEC_OK) {
+    while (rc == 0 && rsec_attr_next(&walk, &attr) == RSEC_OK) {
         if (attr.type != type) {
             continue;
         }
         is_there = true;
         if (!at->attribute->concat) {
-            if (append_decoded(self, at, attr.value, list) < 0) {
-                return -1;
-            }
+            rc = append_decoded(self, at, attr.value, list);
         } else if (attr.value.len > 0) {
             memcpy(joined + joined_len, attr.value.ptr, attr.value.len); /* parts of a packet: they fit */
             joined_len += attr.value.len;
         }
     }
-    return at->attribute->concat && is_there ? append_decoded(self, at, rsec_view_of(joined, joined_len), list) : 0;
+    if (rc == 0 && at->attribute->concat && is_there) {
+        rc = append_decoded(self, at, rsec_view_of(joined, joined_len), list);
+    }
+    Py_DECREF(raw);
+    return rc;
 }
 
 static int read_stored(rsec_py_packet *self, const target *at, PyObject *list) {
-    PyObject *stored = PyDict_GetItemWithError(self->store, at->key);
+    PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(self->store, at->key));
     if (stored == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
     if (!PyList_Check(stored)) {
         PyErr_Format(PyExc_TypeError, "attribute %S: expected a list of bytes in the packet, found %.100s",
                      at->attribute->name, Py_TYPE(stored)->tp_name);
+        Py_DECREF(stored);
         return -1;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(stored); i++) {
+    int rc = 0;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
         PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
         PyObject *bytes = PyUnicode_Check(element) ? hide_password(self, element) : Py_NewRef(element);
-        int rc = -1;
         if (bytes != NULL && !PyBytes_Check(bytes)) {
             PyErr_Format(PyExc_TypeError, "attribute %S: expected bytes in the packet, found %.100s",
                          at->attribute->name, Py_TYPE(bytes)->tp_name);
-        } else if (bytes != NULL) {
-            rc = append_decoded(self, at, rsec_py_bytes_view(bytes), list);
+            rc = -1;
+        } else {
+            rc = bytes != NULL ? append_decoded(self, at, rsec_py_bytes_view(bytes), list) : -1;
         }
         Py_XDECREF(bytes);
         Py_DECREF(element);
-        if (rc < 0) {
-            return -1;
-        }
     }
-    return 0;
+    Py_DECREF(stored);
+    return rc;
 }
 
 /* The decoded values of what `at` names; an empty list when there are none. */
@@ -206,11 +215,13 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
         if (rsec_py_packet_materialise(self) < 0) {
             return NULL;
         }
-        PyObject *stored = PyDict_GetItemWithError(self->store, key);
+        PyObject *store = Py_NewRef(self->store); /* a key's own code may clear the packet */
+        PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(store, key));
+        Py_DECREF(store);
         if (stored == NULL && PyErr_Occurred() == NULL) {
             PyErr_SetObject(PyExc_KeyError, key);
         }
-        return Py_XNewRef(stored);
+        return stored;
     }
     target at;
     int found = find(self, key, &at);
@@ -225,7 +236,7 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
         PyErr_SetObject(PyExc_KeyError, at.key);
         Py_CLEAR(list);
     }
-    Py_DECREF(at.key);
+    release(&at);
     return list;
 }
 
@@ -280,9 +291,11 @@ static PyObject *encode_one(rsec_py_packet *self, const target *at, PyObject *va
 /* Appends the element or elements for `value`, a scalar, list or tuple, to `list`. */
 static int encode_all(rsec_py_packet *self, const target *at, PyObject *value, PyObject *list) {
     bool is_many = PyList_Check(value) || PyTuple_Check(value);
-    Py_ssize_t num = is_many ? PySequence_Fast_GET_SIZE(value) : 1;
-    for (Py_ssize_t i = 0; i < num; i++) {
-        PyObject *element = encode_one(self, at, is_many ? PySequence_Fast_GET_ITEM(value, i) : value);
+    /* The values' own code may change the list that they are in: neither its length nor its hold on them is relied on. */
+    for (Py_ssize_t i = 0; i < (is_many ? PySequence_Fast_GET_SIZE(value) : 1); i++) {
+        PyObject *one = Py_NewRef(is_many ? PySequence_Fast_GET_ITEM(value, i) : value);
+        PyObject *element = encode_one(self, at, one);
+        Py_DECREF(one);
         int rc = element != NULL ? PyList_Append(list, element) : -1;
         Py_XDECREF(element);
         if (rc < 0) {
@@ -303,9 +316,9 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
         return -1;
     }
     int rc = rsec_py_packet_materialise(self);
-    PyObject *list = NULL;
+    PyObject *list = NULL, *store = rc == 0 ? Py_NewRef(self->store) : NULL; /* values may have code of their own */
     if (rc == 0 && appends) {
-        list = Py_XNewRef(PyDict_GetItemWithError(self->store, at.key));
+        list = Py_XNewRef(PyDict_GetItemWithError(store, at.key));
         rc = PyErr_Occurred() != NULL ? -1 : 0;
     }
     bool is_new = list == NULL;
@@ -319,10 +332,11 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
     }
     rc = rc == 0 && list != NULL ? encode_all(self, &at, value, list) : -1;
     if (rc == 0 && is_new) {
-        rc = PyDict_SetItem(self->store, at.key, list);
+        rc = PyDict_SetItem(store, at.key, list);
     }
+    Py_XDECREF(store);
     Py_XDECREF(list);
-    Py_DECREF(at.key);
+    release(&at);
     return rc;
 }
 
@@ -343,6 +357,7 @@ static int key_of(rsec_py_packet *self, PyObject *name, PyObject **key) {
     target at;
     int found = find(self, name, &at);
     *key = at.key;
+    Py_XDECREF(at.attribute);
     return found;
 }
 
@@ -361,7 +376,9 @@ int rsec_py_packet_ass_subscript(PyObject *op, PyObject *name, PyObject *value) 
     }
     rc = rsec_py_packet_materialise(self);
     if (rc == 0) {
-        rc = value != NULL ? PyDict_SetItem(self->store, key, value) : PyDict_DelItem(self->store, key);
+        PyObject *store = Py_NewRef(self->store);
+        rc = value != NULL ? PyDict_SetItem(store, key, value) : PyDict_DelItem(store, key);
+        Py_DECREF(store);
     }
     Py_DECREF(key);
     return rc;
@@ -369,11 +386,22 @@ int rsec_py_packet_ass_subscript(PyObject *op, PyObject *name, PyObject *value) 
 
 /* --- the rest of the mapping --- */
 
+/* Whether the store has `key`, whose own code may clear the packet meanwhile. */
+static int stored(rsec_py_packet *self, PyObject *key) {
+    if (rsec_py_packet_materialise(self) < 0) {
+        return -1;
+    }
+    PyObject *store = Py_NewRef(self->store);
+    int rc = PyDict_Contains(store, key);
+    Py_DECREF(store);
+    return rc;
+}
+
 int rsec_py_packet_contains(PyObject *op, PyObject *name) {
     rsec_py_packet *self = (rsec_py_packet *)op;
     target at;
     if (!PyUnicode_Check(name)) {
-        return rsec_py_packet_materialise(self) < 0 ? -1 : PyDict_Contains(self->store, name);
+        return stored(self, name);
     }
     int rc = find(self, name, &at);
     if (rc != 1) {
@@ -387,9 +415,9 @@ int rsec_py_packet_contains(PyObject *op, PyObject *name) {
         long type = PyLong_AsLong(at.key);
         rc = type >= 0 && type <= 255 ? rsec_py_packet_has(self, (uint8_t)type) : 0;
     } else {
-        rc = rsec_py_packet_materialise(self) < 0 ? -1 : PyDict_Contains(self->store, at.key);
+        rc = stored(self, at.key);
     }
-    Py_DECREF(at.key);
+    release(&at);
     return rc;
 }
 
@@ -428,14 +456,18 @@ PyObject *rsec_py_packet_richcompare(PyObject *op, PyObject *other, int how) {
     if (rsec_py_packet_materialise(self) < 0) {
         return NULL;
     }
+    PyObject *store = Py_NewRef(self->store), *its = NULL; /* comparing may run code that clears the packets */
     if (rsec_py_packet_is(self->state, other)) {
-        rsec_py_packet *another = (rsec_py_packet *)other;
-        return rsec_py_packet_materialise(another) < 0 ? NULL : PyObject_RichCompare(self->store, another->store, how);
+        its = rsec_py_packet_materialise((rsec_py_packet *)other) < 0 ? NULL
+                                                                      : Py_NewRef(((rsec_py_packet *)other)->store);
+    } else {
+        its = Py_NewRef(PyDict_Check(other) ? other : Py_NotImplemented);
     }
-    if (PyDict_Check(other)) {
-        return PyObject_RichCompare(self->store, other, how);
-    }
-    Py_RETURN_NOTIMPLEMENTED;
+    PyObject *result = its == NULL || its == Py_NotImplemented ? Py_XNewRef(its)
+                                                               : PyObject_RichCompare(store, its, how);
+    Py_DECREF(store);
+    Py_XDECREF(its);
+    return result;
 }
 
 /* The names of storage keys: the dict behind attrindex.backward, or NULL without an exception when there is none. */
@@ -454,19 +486,16 @@ static PyObject *packet_keys(PyObject *op, PyObject *unused) {
     (void)unused;
     rsec_py_packet *self = (rsec_py_packet *)op;
     PyObject *names = rsec_py_packet_materialise(self) == 0 ? names_by_key(self) : NULL;
-    PyObject *keys = names != NULL ? PyList_New(0) : NULL;
-    PyObject *key, *value;
-    Py_ssize_t pos = 0;
-    while (keys != NULL && PyDict_Next(self->store, &pos, &key, &value)) {
-        PyObject *name = PyObject_GetItem(names, key);
-        if (name == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-            PyErr_Clear();
-            name = Py_NewRef(key);
-        }
-        if (name == NULL || PyList_Append(keys, name) < 0) {
+    PyObject *keys = names != NULL ? PyDict_Keys(self->store) : NULL;
+    for (Py_ssize_t i = 0; keys != NULL && i < PyList_GET_SIZE(keys); i++) {
+        PyObject *name = PyObject_GetItem(names, PyList_GET_ITEM(keys, i));
+        if (name != NULL) {
+            (void)PyList_SetItem(keys, i, name); /* the list is ours and long enough: cannot fail */
+        } else if (PyErr_ExceptionMatches(PyExc_KeyError)) {
+            PyErr_Clear(); /* nameless: the key stays */
+        } else {
             Py_CLEAR(keys);
         }
-        Py_XDECREF(name);
     }
     Py_XDECREF(names);
     return keys;

@@ -21,7 +21,57 @@ static int fail_writer(rsec_py_packet *self, const rsec_writer *writer, PyObject
     return -1;
 }
 
-/* Writes one value under a top-level type; more than one attribute when it is longer than 253 octets. */
+/* The dictionary's entry for a storage key: 1 and a new reference, 0 when it has none, -1. */
+static int attribute_of(rsec_py_packet *self, PyObject *key, rsec_py_attribute **attribute) {
+    PyObject *index = NULL, *names = NULL, *name = NULL, *found_key = NULL;
+    int rc = 0;
+    *attribute = NULL;
+    if (self->dict == NULL || self->dict == Py_None) {
+        return 0;
+    }
+    index = PyObject_GetAttr(self->dict, self->state->name_attrindex);
+    names = index != NULL ? PyObject_GetAttr(index, self->state->name_backward) : NULL;
+    name = names != NULL ? PyObject_GetItem(names, key) : NULL;
+    if (name != NULL) {
+        rc = rsec_py_attribute_find(self->state, self->dict, name, attribute, &found_key);
+    } else if (PyErr_ExceptionMatches(PyExc_KeyError) || PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear(); /* a key without a name, or a dictionary of some other make */
+    } else {
+        rc = -1;
+    }
+    Py_XDECREF(index);
+    Py_XDECREF(names);
+    Py_XDECREF(name);
+    Py_XDECREF(found_key);
+    return rc;
+}
+
+/* Whether text under `key` is a password to be hidden: 1, 0, -1. */
+static int takes_text(rsec_py_packet *self, PyObject *key) {
+    rsec_py_attribute *attribute;
+    if (PyLong_Check(key) && PyLong_AsLong(key) == RSEC_ATTR_USER_PASSWORD) {
+        return 1;
+    }
+    int rc = attribute_of(self, key, &attribute);
+    rc = rc == 1 ? attribute->encrypt == 1 : rc;
+    Py_XDECREF(attribute);
+    return rc;
+}
+
+/* Whether a long value under `key` may go over several attributes: 1, 0, -1. */
+static int is_splittable(rsec_py_packet *self, PyObject *key) {
+    rsec_py_attribute *attribute;
+    if (PyLong_AsLong(key) == RSEC_ATTR_EAP_MESSAGE) { /* RFC 3579 §3.1, whether or not a dictionary says so */
+        return 1;
+    }
+    int rc = attribute_of(self, key, &attribute);
+    rc = rc == 1 ? attribute->concat : rc;
+    Py_XDECREF(attribute);
+    return rc;
+}
+
+/* Writes one value under a top-level type; over several attributes when it has more than 253 octets, which the caller has
+ * looked at. */
 static void write_value(rsec_writer *writer, uint8_t type, rsec_view octets) {
     if (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && octets.len == RSEC_AUTHENTICATOR_LEN) {
         (void)rsec_writer_message_auth(writer);
@@ -91,7 +141,11 @@ static int write_element(rsec_py_packet *self, rsec_writer *writer, PyObject *ke
         PyErr_Format(PyExc_TypeError, "attribute key %R: expected 0 to 255 or (vendor, type)", key);
         return -1;
     }
-    if (PyUnicode_Check(element)) {
+    int is_text = PyUnicode_Check(element) ? takes_text(self, key) : 0;
+    if (is_text < 0) {
+        return -1;
+    }
+    if (is_text) {
         Py_ssize_t len;
         const char *text = PyUnicode_AsUTF8AndSize(element, &len);
         return text != NULL ? write_password(self, writer, key, rsec_view_of(text, (size_t)len)) : -1;
@@ -104,7 +158,34 @@ static int write_element(rsec_py_packet *self, rsec_writer *writer, PyObject *ke
     if (is_vendor) {
         return write_vendor_value(self, writer, key, rsec_py_bytes_view(element));
     }
+    if (PyBytes_GET_SIZE(element) > RSEC_ATTR_VALUE_MAX) {
+        int splits = is_splittable(self, key);
+        if (splits <= 0) {
+            writer->status = splits == 0 && writer->status == RSEC_OK ? RSEC_ATTR_VALUE : writer->status;
+            return splits;
+        }
+    }
     write_value(writer, (uint8_t)type, rsec_py_bytes_view(element));
+    return 0;
+}
+
+static int write_list(rsec_py_packet *self, rsec_writer *writer, PyObject *key, PyObject *list) {
+    if (!PyList_Check(list)) {
+        PyErr_Format(PyExc_TypeError, "attribute %R: expected a list of bytes in the packet, found %.100s", key,
+                     Py_TYPE(list)->tp_name);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        PyObject *element = Py_NewRef(PyList_GET_ITEM(list, i));
+        int rc = write_element(self, writer, key, element);
+        Py_DECREF(element);
+        if (rc < 0) {
+            return -1;
+        }
+        if (writer->status != RSEC_OK) {
+            return fail_writer(self, writer, key);
+        }
+    }
     return 0;
 }
 
@@ -112,24 +193,19 @@ int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer) {
     if (rsec_py_packet_materialise(self) < 0) {
         return -1;
     }
-    PyObject *key, *list;
+    /* A dictionary with code of its own may change the packet meanwhile: what is read is held. */
+    PyObject *store = Py_NewRef(self->store), *key, *list;
     Py_ssize_t pos = 0;
-    while (PyDict_Next(self->store, &pos, &key, &list)) {
-        if (!PyList_Check(list)) {
-            PyErr_Format(PyExc_TypeError, "attribute %R: expected a list of bytes in the packet, found %.100s", key,
-                         Py_TYPE(list)->tp_name);
-            return -1;
-        }
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-            if (write_element(self, writer, key, PyList_GET_ITEM(list, i)) < 0) {
-                return -1;
-            }
-            if (writer->status != RSEC_OK) {
-                return fail_writer(self, writer, key);
-            }
-        }
+    int rc = 0;
+    while (rc == 0 && PyDict_Next(store, &pos, &key, &list)) {
+        Py_INCREF(key);
+        Py_INCREF(list);
+        rc = write_list(self, writer, key, list);
+        Py_DECREF(key);
+        Py_DECREF(list);
     }
-    return 0;
+    Py_DECREF(store);
+    return rc;
 }
 
 /* Code and identifier of the header to be written. */
@@ -245,7 +321,11 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
     if (write_packet(self, &writer, buf, header) < 0) {
         return NULL;
     }
-    rsec_status status = rsec_reply_sign(self->state->digest, buf, writer.len, writer.message_auth_off, header, secret);
+    long asked = self->original_code != NULL && PyLong_Check(self->original_code) ? PyLong_AsLong(self->original_code)
+                                                                                  : 0;
+    PyErr_Clear(); /* a number that is no code: that of no request */
+    rsec_status status = rsec_reply_sign(self->state->digest, buf, writer.len, writer.message_auth_off,
+                                         asked > 0 && asked <= 255 ? (uint8_t)asked : 0, header, secret);
     return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(buf, writer.len))
                              : rsec_py_fail(self->state, status, "reply");
 }

@@ -52,7 +52,7 @@ typedef struct rsec_py_state {
     PyTypeObject *flight_type;          /* a running handler */
     PyTypeObject *peer_type;            /* Peer */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
-    PyObject *bidict_type;            /* pyradsec.bidict.BiDict, or NULL before it was needed */
+    PyObject *bidict_type;              /* pyradsec.bidict.BiDict, or NULL before it was needed */
     PyObject *packet_error;             /* pyradsec.exceptions.PacketError */
     PyObject *reply_packet;             /* PacketBase.reply_packet: what tells an overridden one */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;

@@ -80,6 +80,9 @@ rsec_status rsec_writer_attr_u32(rsec_writer *writer, uint8_t type, uint32_t val
 }
 
 rsec_status rsec_writer_vsa(rsec_writer *writer, uint32_t vendor_id, rsec_view data) {
+    if (data.len > RSEC_ATTR_VALUE_MAX - 4) {
+        return fail(writer, RSEC_ATTR_VALUE);
+    }
     uint8_t *at = open_attr(writer, RSEC_ATTR_VENDOR_SPECIFIC, 4 + data.len);
     if (at != NULL) {
         rsec_put_u32(at, vendor_id);

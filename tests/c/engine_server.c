@@ -176,7 +176,7 @@ int main(int argc, char **argv) {
     rsec_tls_unref(tls);
     rsec_secret_unref(secret);
     rsec_live live = rsec_live_objects();
-    printf("left over: %" PRId64 " connections, %" PRId64 " requests, %" PRId64 " peers, %" PRId64 " engines\n", live.conns,
-           live.requests, live.peers, live.engines);
+    printf("left over: %" PRId64 " connections, %" PRId64 " requests, %" PRId64 " peers, %" PRId64 " engines\n",
+           live.conns, live.requests, live.peers, live.engines);
     return live.conns != 0 || live.requests != 0 || live.peers != 0 || live.engines != 0;
 }
