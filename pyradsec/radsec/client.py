@@ -13,6 +13,7 @@ from typing import Any, Self
 from pyradsec import _core, tools
 from pyradsec.exceptions import PacketError
 from pyradsec.packet import AcctPacket, AuthPacket, CoAPacket, Packet, StatusPacket
+from pyradsec.radsec.context import reason_of
 from pyradsec.radsec.v11 import NoCommonRadiusVersion, RadiusVersion, negotiate
 
 __all__ = ["PacketError", "RadSecClient", "RadiusVersion"]
@@ -116,13 +117,11 @@ class RadSecClient:
         try:
             ctx.load_verify_locations(certfile_server)
         except ssl.SSLError as error:
-            raise ssl.SSLError(
-                f"{certfile_server}: no CA certificates can be loaded: {error.reason or error}"
-            ) from None
+            raise ssl.SSLError(f"{certfile_server}: no CA certificates can be loaded: {reason_of(error)}") from None
         try:
             ctx.load_cert_chain(certfile, keyfile)
         except ssl.SSLError as error:
-            raise ssl.SSLError(f"{certfile}, {keyfile}: cannot be loaded: {error.reason or error}") from None
+            raise ssl.SSLError(f"{certfile}, {keyfile}: cannot be loaded: {reason_of(error)}") from None
         self.ssl_ctx = ctx
 
     # --- packets ---

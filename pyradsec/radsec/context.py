@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from pyradsec import _core
 
-__all__ = ["ServerContext", "load_server_context", "take_over"]
+__all__ = ["ServerContext", "load_server_context", "reason_of", "take_over"]
 
 # What ssl.SSLContext does not tell again once it was told: calls of these are remembered.
 _WRITE_ONLY = {
@@ -29,6 +29,11 @@ _WRITE_ONLY = {
     "load_default_certs": "the system's trusted certificates (load_default_certs)",
     "set_default_verify_paths": "the system's trusted certificates (set_default_verify_paths)",
 }
+
+
+def reason_of(error: ssl.SSLError) -> str:
+    """OpenSSL's words for what went wrong; errors that Python itself makes have none and speak for themselves."""
+    return getattr(error, "reason", None) or str(error)
 
 
 class ServerContext(ssl.SSLContext):
@@ -120,11 +125,11 @@ def load_server_context(
         try:
             context.set_ciphers(ciphers)
         except ssl.SSLError as error:
-            raise ssl.SSLError(f"ciphers {ciphers!r}: {getattr(error, 'reason', None) or error}") from None
+            raise ssl.SSLError(f"ciphers {ciphers!r}: {reason_of(error)}") from None
     try:
         context.load_verify_locations(ca_certfile)
     except ssl.SSLError as error:
-        raise ssl.SSLError(f"{ca_certfile}: no trusted certificates can be loaded: {getattr(error, 'reason', None) or error}") from None
+        raise ssl.SSLError(f"{ca_certfile}: no trusted certificates can be loaded: {reason_of(error)}") from None
     # The engine's loader says which file is at fault; Python's does not.
     _core.TLS(certfile, keyfile, (), None, 0, 0, 0, 0, 0, None, None, 0, None, None)
     context.load_cert_chain(certfile, keyfile, _no_password)

@@ -195,6 +195,10 @@ void rsec_conn_write_done(rsec_io *io, rsec_conn *conn) {
     if (!rsec_conn_flush(io, conn)) {
         return;
     }
+    if (conn->done.len > 0 && rsec_conn_output(conn) < io->settings.max_output && !conn->dirty_link.is_linked) {
+        /* The socket took more than there was room for before: nobody else would wake the replies that are left. */
+        rsec_list_put(&io->dirty, &conn->dirty_link, 0, conn);
+    }
     rsec_conn_resume(io, conn);
     if (conn->state != RSEC_CONN_GONE) {
         rsec_conn_settle(io, conn);
