@@ -1,6 +1,6 @@
 # Sourced by quickstart.sh and tests/run.sh: a virtual environment in .venv with pyradsec built from this checkout.
 #
-#   prepare EXTRAS     EXTRAS: "" or "[dev]"
+#   prepare EXTRAS [TOOL...]     EXTRAS: "" or "[dev]"; TOOL: a command that has to be there, named as its Debian package
 #
 # Needs Python 3.11 or newer with headers, a C compiler and OpenSSL 3 with headers. On Debian and Ubuntu what is missing is
 # installed when this runs as root or sudo asks for no password; else it is named and the script ends.
@@ -20,14 +20,16 @@ find_python() {
     done
 }
 
-# Debian packages for what is not there, one a line.
+# Debian packages for what is not there, one a line. Arguments: as those of prepare after the first.
 missing_packages() {
-    command -v cc >/dev/null 2>&1 || printf 'gcc\nlibc6-dev\n'
+    printf '#include <stdlib.h>\n' | cc -E - >/dev/null 2>&1 || printf 'gcc\nlibc6-dev\n'
     if ! printf '#include <openssl/opensslv.h>\n#if OPENSSL_VERSION_MAJOR < 3\n#error old\n#endif\n#include <openssl/ssl.h>\n' |
         cc -E - >/dev/null 2>&1; then
         printf 'libssl-dev\n'
     fi
-    command -v openssl >/dev/null 2>&1 || printf 'openssl\n'
+    for tool in openssl "$@"; do
+        command -v "$tool" >/dev/null 2>&1 || printf '%s\n' "$tool"
+    done
     if [ -z "$python" ]; then
         printf 'python3\npython3-dev\npython3-venv\n'
         return
@@ -56,13 +58,15 @@ install_packages() {
 }
 
 prepare() {
+    extras=$1
+    shift
     python=$(find_python)
-    missing=$(missing_packages | tr '\n' ' ')
+    missing=$(missing_packages "$@" | tr '\n' ' ')
     if [ -n "$missing" ]; then
         install_packages "${missing% }"
         python=$(find_python)
         [ -n "$python" ] || fail "no Python 3.11 or newer was found; PYTHON=/path/to/python names one"
-        missing=$(missing_packages | tr '\n' ' ')
+        missing=$(missing_packages "$@" | tr '\n' ' ')
         [ -z "$missing" ] || fail "still missing: $missing"
     fi
     venv=${PYRADSEC_VENV:-.venv}
@@ -71,6 +75,6 @@ prepare() {
         "$python" -m venv --clear "$venv" || fail "$venv: no virtual environment could be made"
     fi
     echo "building pyradsec"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras" ||
         fail "pyradsec does not build, see above"
 }

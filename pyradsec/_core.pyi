@@ -8,6 +8,16 @@ from _typeshed import ReadableBuffer
 
 OPENSSL_VERSION: Final[str]
 
+class BiDictBase:
+    forward: dict[Any, Any]
+    backward: dict[Any, Any]
+
+class DictionaryBase:
+    attributes: dict[str, Any]
+    attrindex: Any
+    vendors: Any
+    vendor_formats: dict[int, tuple[int, int, bool]]
+
 class Attribute:
     name: Any
     code: Any

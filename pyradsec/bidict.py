@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from pyradsec import _core
 
-class BiDict:
+
+class BiDict(_core.BiDictBase):
     """Pairs that are found by either side; `forward` and `backward` are the two plain dicts.
 
     Adding removes nothing: of two keys with the same value, both stay readable, and the value leads to the
     later one.
     """
 
-    __slots__ = ("__weakref__", "backward", "forward")
-
-    forward: dict[Any, Any]
-    backward: dict[Any, Any]
+    __slots__ = ("__weakref__",)
 
     def __init__(self) -> None:
         self.forward = {}
         self.backward = {}
+
+    def __getstate__(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        return self.forward, self.backward
+
+    def __setstate__(self, state: tuple[dict[Any, Any], dict[Any, Any]]) -> None:
+        self.forward, self.backward = state
 
     def add(self, one: Hashable, two: Hashable) -> None:
         """Adds a pair."""

@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Self
 
+from pyradsec import _core
 from pyradsec._core import Attribute, encode_attr
 from pyradsec.bidict import BiDict
 from pyradsec.constants import DATATYPES
@@ -54,7 +55,11 @@ _CONTAINER_TYPES = frozenset({"tlv", "extended", "long-extended"})
 _OPTIONS = frozenset({"has_tag", "encrypt", "concat", "virtual", "array", "secret"})
 
 
-class Dictionary:
+# What the C type keeps.
+_TABLES = ("attributes", "attrindex", "vendors", "vendor_formats")
+
+
+class Dictionary(_core.DictionaryBase):
     """What attributes there are. Every argument is a path or a stream to read; more can be read later.
 
     `attributes` maps names to Attribute, `attrindex` names to the keys that packets store values under,
@@ -86,6 +91,14 @@ class Dictionary:
             self.read_dictionary(dict)
         for source in dicts:
             self.read_dictionary(source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The tables are fields of the C type, which nothing else would copy or pickle.
+        return {**self.__dict__, **{name: getattr(self, name) for name in _TABLES}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     @classmethod
     def default(cls) -> Self:

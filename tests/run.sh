@@ -3,6 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 . examples/environment.sh
-prepare "[dev]"
+prepare "[dev]" make
 make -C tests/c --no-print-directory check
 exec "$venv/bin/python" -m pytest "$@"

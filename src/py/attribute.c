@@ -1,5 +1,7 @@
 #include "py/attribute.h"
 
+#include "py/dictionary.h"
+
 #include "wire/code.h"
 
 #include <structmember.h>
@@ -182,21 +184,11 @@ int rsec_py_attribute_register(PyObject *module, rsec_py_state *state) {
     return state->attribute_type != NULL ? PyModule_AddType(module, state->attribute_type) : -1;
 }
 
-/* The dict behind one side of a BiDict: attribute `side` of `map`. New reference, or NULL. */
-static PyObject *side_of(PyObject *map, PyObject *side) {
-    PyObject *dict = PyObject_GetAttr(map, side);
-    if (dict != NULL && !PyDict_Check(dict)) {
-        PyErr_Format(PyExc_TypeError, "BiDict.%U: expected a dict, found %.100s", side, Py_TYPE(dict)->tp_name);
-        Py_CLEAR(dict);
-    }
-    return dict;
-}
-
 static int find_key(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
                     PyObject **key) {
     *attribute = NULL;
     *key = NULL;
-    PyObject *attributes = PyObject_GetAttr(dictionary, state->name_attributes);
+    PyObject *attributes = rsec_py_dictionary_attributes(state, dictionary);
     if (attributes == NULL) {
         return -1;
     }
@@ -225,9 +217,7 @@ static int find_key(rsec_py_state *state, PyObject *dictionary, PyObject *name, 
         return 0; /* part of a TLV or of an extended attribute, which packets carry as octets */
     }
     /* A vendor's: the key holds the vendor's number, which the dictionary's index knows. */
-    PyObject *index = PyObject_GetAttr(dictionary, state->name_attrindex);
-    PyObject *forward = index != NULL ? side_of(index, state->name_forward) : NULL;
-    Py_XDECREF(index);
+    PyObject *forward = rsec_py_dictionary_keys(state, dictionary);
     if (forward == NULL) {
         return -1;
     }
@@ -252,20 +242,14 @@ int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject 
     return rc;
 }
 
-/* What `values` says about `item` on one side: new reference, NULL with or without an exception. */
-static PyObject *look_up_value(PyObject *values, PyObject *side, PyObject *item) {
-    PyObject *dict = side_of(values, side);
-    PyObject *found = NULL;
-    if (dict != NULL && PyDict_GET_SIZE(dict) > 0) {
-        found = Py_XNewRef(PyDict_GetItemWithError(dict, item));
-    }
-    Py_XDECREF(dict);
-    return found;
-}
-
 PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute *attribute, PyObject *value) {
     if (PyUnicode_Check(value)) {
-        PyObject *found = look_up_value(attribute->values, state->name_forward, value);
+        PyObject *values = rsec_py_bidict_forward(state, attribute->values);
+        PyObject *found = NULL;
+        if (values != NULL && PyDict_GET_SIZE(values) > 0) {
+            found = Py_XNewRef(PyDict_GetItemWithError(values, value));
+        }
+        Py_XDECREF(values);
         if (found != NULL && !PyBytes_Check(found)) {
             Py_DECREF(found);
             return PyErr_Format(PyExc_TypeError, "attribute %S: expected the octets of %R, found %.100s",
@@ -280,7 +264,7 @@ PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute
 }
 
 PyObject *rsec_py_attribute_decode(rsec_py_state *state, const rsec_py_attribute *attribute, rsec_view octets) {
-    PyObject *dict = side_of(attribute->values, state->name_backward);
+    PyObject *dict = rsec_py_bidict_backward(state, attribute->values);
     if (dict == NULL) {
         return NULL;
     }

@@ -390,9 +390,10 @@ static int module_exec(PyObject *module) {
     PyObject *exceptions = PyImport_ImportModule("pyradsec.exceptions");
     state->packet_error = exceptions != NULL ? PyObject_GetAttrString(exceptions, "PacketError") : NULL;
     Py_XDECREF(exceptions);
-    if (state->packet_error == NULL || rsec_py_attribute_register(module, state) < 0 ||
-        rsec_py_packet_register(module, state) < 0 || rsec_py_engine_register(module, state) < 0 ||
-        rsec_py_peer_register(module, state) < 0) {
+    state->keywords = PyDict_New();
+    if (state->packet_error == NULL || state->keywords == NULL || rsec_py_dictionary_register(module, state) < 0 ||
+        rsec_py_attribute_register(module, state) < 0 || rsec_py_packet_register(module, state) < 0 ||
+        rsec_py_engine_register(module, state) < 0 || rsec_py_peer_register(module, state) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "OPENSSL_VERSION", OpenSSL_version(OPENSSL_VERSION));
@@ -405,6 +406,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->engine_type);
     Py_VISIT(state->flight_type);
     Py_VISIT(state->peer_type);
+    Py_VISIT(state->bidict_base);
+    Py_VISIT(state->dictionary_base);
+    Py_VISIT(state->keywords);
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_VISIT(state->kinds[i]);
     }
@@ -421,6 +425,9 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->engine_type);
     Py_CLEAR(state->flight_type);
     Py_CLEAR(state->peer_type);
+    Py_CLEAR(state->bidict_base);
+    Py_CLEAR(state->dictionary_base);
+    Py_CLEAR(state->keywords);
     for (int i = 0; i < RSEC_PY_KINDS; i++) {
         Py_CLEAR(state->kinds[i]);
     }

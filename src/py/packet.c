@@ -1,12 +1,16 @@
 #include "py/packet.h"
 
+#include "py/dictionary.h"
+
 #include <openssl/rand.h>
 #include <string.h>
 #include <structmember.h>
 
+enum { KEYWORDS_MAX = 4096 };
+
 /* --- making one --- */
 
-static rsec_py_packet *alloc_packet(rsec_py_state *state, PyTypeObject *type) {
+rsec_py_packet *rsec_py_packet_alloc(rsec_py_state *state, PyTypeObject *type) {
     rsec_py_packet *self = (rsec_py_packet *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -38,8 +42,7 @@ static int kind_of(uint8_t code) {
     }
 }
 
-/* Takes code, identifier and authenticator from the checked octets `raw`, and the rest from there when it is asked for. */
-static int adopt(rsec_py_packet *self, PyObject *raw) {
+int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
     rsec_view pkt = rsec_py_bytes_view(raw);
     rsec_packet_facts facts;
     size_t off;
@@ -70,7 +73,7 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
         PyErr_SetString(PyExc_RuntimeError, "pyradsec.packet has not been imported");
         return NULL;
     }
-    rsec_py_packet *self = alloc_packet(state, type);
+    rsec_py_packet *self = rsec_py_packet_alloc(state, type);
     if (self == NULL) {
         return NULL;
     }
@@ -78,7 +81,7 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
     self->dict = Py_NewRef(dictionary);
     Py_SETREF(self->peer, Py_NewRef(peer));
     self->radius_version = PyLong_FromLong(0);
-    if (self->radius_version == NULL || adopt(self, raw) < 0) {
+    if (self->radius_version == NULL || rsec_py_packet_adopt(self, raw) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -89,7 +92,7 @@ static PyObject *packet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     (void)args;
     (void)kwargs;
     rsec_py_state *state = rsec_py_state_of_type(type);
-    rsec_py_packet *self = state != NULL ? alloc_packet(state, type) : NULL;
+    rsec_py_packet *self = state != NULL ? rsec_py_packet_alloc(state, type) : NULL;
     if (self == NULL) {
         return NULL;
     }
@@ -107,9 +110,23 @@ static PyObject *packet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
-/* Attribute_Name=value: underscores are hyphens in names. */
-static int add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value) {
-    PyObject *name = PyObject_CallMethod(keyword, "replace", "ss", "_", "-");
+/* The attribute that a keyword names: underscores are hyphens. New reference. */
+static PyObject *name_of_keyword(rsec_py_state *state, PyObject *keyword) {
+    PyObject *name = Py_XNewRef(PyDict_GetItemWithError(state->keywords, keyword));
+    if (name != NULL || PyErr_Occurred() != NULL) {
+        return name;
+    }
+    name = PyObject_CallMethod(keyword, "replace", "ss", "_", "-");
+    /* A program has only so many keywords; what comes from elsewhere must not fill the memory. */
+    if (name != NULL && PyDict_GET_SIZE(state->keywords) < KEYWORDS_MAX &&
+        PyDict_SetItem(state->keywords, keyword, name) < 0) {
+        Py_CLEAR(name);
+    }
+    return name;
+}
+
+int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value) {
+    PyObject *name = name_of_keyword(self->state, keyword);
     int rc = name != NULL ? rsec_py_packet_add(self, name, value) : -1;
     Py_XDECREF(name);
     return rc;
@@ -119,7 +136,7 @@ static int add_keywords(rsec_py_packet *self, PyObject *attributes) {
     PyObject *keyword, *value;
     Py_ssize_t pos = 0;
     while (PyDict_Next(attributes, &pos, &keyword, &value)) {
-        if (add_keyword(self, keyword, value) < 0) {
+        if (rsec_py_packet_add_keyword(self, keyword, value) < 0) {
             return -1;
         }
     }
@@ -170,7 +187,7 @@ static PyObject *packet_setup(PyObject *op, PyObject *args) {
             PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
             goto failed;
         }
-        if (adopt(self, raw) < 0) {
+        if (rsec_py_packet_adopt(self, raw) < 0) {
             goto failed;
         }
     }
@@ -196,94 +213,7 @@ static PyObject *packet_decode(PyObject *op, PyObject *raw) {
     if (!PyBytes_Check(raw)) {
         return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
     }
-    return adopt((rsec_py_packet *)op, raw) == 0 ? Py_NewRef(Py_None) : NULL;
-}
-
-/* The reply to `self`: same identifier, secret, authenticator and dictionary. */
-static PyObject *make_reply(rsec_py_packet *self, int kind, long code, PyObject *attributes) {
-    rsec_py_packet *reply = alloc_packet(self->state, self->state->kinds[kind]);
-    if (reply == NULL) {
-        return NULL;
-    }
-    reply->code = PyLong_FromLong(code);
-    reply->id = Py_XNewRef(self->id);
-    reply->secret = Py_XNewRef(self->secret);
-    reply->authenticator = rsec_py_packet_authenticator(self);
-    reply->radius_version = Py_XNewRef(self->radius_version);
-    reply->dict = Py_XNewRef(self->dict);
-    reply->store = PyDict_New();
-    Py_XSETREF(reply->original_code, Py_XNewRef(self->code));
-    Py_XSETREF(reply->token, Py_XNewRef(self->token));
-    if (reply->code == NULL || reply->authenticator == NULL || reply->store == NULL) {
-        goto failed;
-    }
-    if (attributes != NULL && PyDict_GET_SIZE(attributes) > 0) {
-        PyObject *raw = NULL, *flag = NULL;
-        int rc = take_keyword(attributes, "packet", &raw);
-        if (rc == 0 && raw != NULL && raw != Py_None) {
-            rc = PyBytes_Check(raw) ? adopt(reply, raw)
-                                    : (PyErr_SetString(PyExc_TypeError, "packet: expected bytes"), -1);
-        }
-        if (rc == 0) {
-            rc = take_keyword(attributes, "message_authenticator", &flag);
-        }
-        if (rc == 0 && flag != NULL) {
-            Py_XSETREF(reply->message_authenticator, Py_NewRef(flag));
-        }
-        rc = rc == 0 ? add_keywords(reply, attributes) : rc;
-        Py_XDECREF(raw);
-        Py_XDECREF(flag);
-        if (rc < 0) {
-            goto failed;
-        }
-    }
-    return (PyObject *)reply;
-failed:
-    Py_DECREF(reply);
-    return NULL;
-}
-
-PyDoc_STRVAR(
-    create_reply_doc,
-    "create_reply(**attributes)\n--\n\n"
-    "A reply to this packet, with its id, secret, authenticator and dictionary, and the code that says yes:\n"
-    "Access-Accept, Accounting-Response, CoA-ACK, Disconnect-ACK; Access-Accept for Status-Server; 0 for a\n"
-    "plain Packet. `code=` is taken for plain packets and Status-Server only. `packet=` decodes a reply's octets.");
-
-static PyObject *packet_create_reply(PyObject *op, PyObject *args, PyObject *kwargs) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    rsec_py_state *state = self->state;
-    if (PyTuple_GET_SIZE(args) != 0) {
-        PyErr_SetString(PyExc_TypeError, "create_reply takes keywords only");
-        return NULL;
-    }
-    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_AUTH])) {
-        return make_reply(self, RSEC_PY_AUTH, RSEC_ACCESS_ACCEPT, kwargs);
-    }
-    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_ACCT])) {
-        return make_reply(self, RSEC_PY_ACCT, RSEC_ACCOUNTING_RESPONSE, kwargs);
-    }
-    if (PyObject_TypeCheck(op, state->kinds[RSEC_PY_COA])) {
-        uint8_t code;
-        if (rsec_py_packet_code_of(self, &code) < 0) {
-            return NULL;
-        }
-        return make_reply(self, RSEC_PY_COA, code == RSEC_DISCONNECT_REQUEST ? RSEC_DISCONNECT_ACK : RSEC_COA_ACK,
-                          kwargs);
-    }
-    long code = PyObject_TypeCheck(op, state->kinds[RSEC_PY_STATUS]) ? RSEC_ACCESS_ACCEPT : 0;
-    PyObject *asked = NULL;
-    if (kwargs != NULL && take_keyword(kwargs, "code", &asked) < 0) {
-        return NULL;
-    }
-    if (asked != NULL) {
-        code = PyLong_AsLong(asked);
-        Py_DECREF(asked);
-        if (code == -1 && PyErr_Occurred() != NULL) {
-            return NULL;
-        }
-    }
-    return make_reply(self, RSEC_PY_PACKET, code, kwargs);
+    return rsec_py_packet_adopt((rsec_py_packet *)op, raw) == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 /* --- the store --- */
@@ -307,7 +237,7 @@ static int store_append(PyObject *store, PyObject *key, rsec_view octets) {
 
 int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, unsigned *type_len, unsigned *len_len) {
     *type_len = *len_len = 1;
-    PyObject *formats = PyObject_GetAttr(self->dict, self->state->name_vendor_formats);
+    PyObject *formats = rsec_py_dictionary_vendor_formats(self->state, self->dict);
     if (formats == NULL) {
         PyErr_Clear(); /* a dictionary of some other make: the RFC's own format */
         return 0;
@@ -377,14 +307,10 @@ static int store_vendor(rsec_py_packet *self, PyObject *store, rsec_view value) 
 
 /* The values of an attribute that is one value over several attributes become one. */
 static int join_concat(rsec_py_packet *self, PyObject *store) {
-    PyObject *index = self->dict != NULL && self->dict != Py_None
-                          ? PyObject_GetAttr(self->dict, self->state->name_attrindex)
-                          : NULL;
-    PyObject *backward = index != NULL ? PyObject_GetAttr(index, self->state->name_backward) : NULL;
-    Py_XDECREF(index);
-    if (backward == NULL || !PyDict_Check(backward)) {
+    PyObject *backward = self->dict != NULL && self->dict != Py_None ? rsec_py_dictionary_names(self->state, self->dict)
+                                                                     : NULL;
+    if (backward == NULL) {
         PyErr_Clear(); /* no dictionary, or not one of ours: nothing is known to be joined */
-        Py_XDECREF(backward);
         return 0;
     }
     PyObject *key, *list;
@@ -594,7 +520,6 @@ static PyGetSetDef packet_getset[] = {
 static PyMethodDef packet_own_methods[] = {
     {"_setup", packet_setup, METH_VARARGS, setup_doc},
     {"decode_packet", packet_decode, METH_O, decode_doc},
-    {"create_reply", (PyCFunction)(void (*)(void))packet_create_reply, METH_VARARGS | METH_KEYWORDS, create_reply_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -642,7 +567,8 @@ static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
 int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
     state->packet_base = (PyTypeObject *)PyType_FromModuleAndSpec(module, &packet_spec, NULL);
     if (state->packet_base == NULL || add_methods(state->packet_base, rsec_py_packet_map_methods) < 0 ||
-        add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0) {
+        add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0 ||
+        add_methods(state->packet_base, rsec_py_packet_reply_methods) < 0) {
         return -1;
     }
     state->reply_packet = PyObject_GetAttr((PyObject *)state->packet_base, state->name_reply_packet);

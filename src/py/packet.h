@@ -56,9 +56,20 @@ int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code);
 /* The authenticator as bytes, or None. New reference. */
 PyObject *rsec_py_packet_authenticator(rsec_py_packet *self);
 
-/* --- packet_map.c, packet_wire.c: what makes up the type --- */
+/* A packet of `type` with nothing set but what is None; new reference. */
+rsec_py_packet *rsec_py_packet_alloc(rsec_py_state *state, PyTypeObject *type);
+
+/* Takes code, identifier and authenticator from the octets `raw`, bytes, and attributes from there when they are asked for.
+ * PacketError when they are no packet. */
+int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw);
+
+/* Adds the attribute that a keyword names: User_Name is User-Name. */
+int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value);
+
+/* --- packet_map.c, packet_wire.c, packet_reply.c: what makes up the type --- */
 extern PyMethodDef rsec_py_packet_map_methods[];
 extern PyMethodDef rsec_py_packet_wire_methods[];
+extern PyMethodDef rsec_py_packet_reply_methods[];
 Py_ssize_t rsec_py_packet_length(PyObject *op);
 PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key);
 int rsec_py_packet_ass_subscript(PyObject *op, PyObject *key, PyObject *value);

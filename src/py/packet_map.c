@@ -2,6 +2,7 @@
 #include "py/packet.h" /* Python.h comes before every system header */
 
 #include "crypto/hide.h"
+#include "py/dictionary.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -476,10 +477,7 @@ static PyObject *names_by_key(rsec_py_packet *self) {
         PyErr_SetString(PyExc_AttributeError, "the packet has no dictionary to take names from");
         return NULL;
     }
-    PyObject *index = PyObject_GetAttr(self->dict, self->state->name_attrindex);
-    PyObject *names = index != NULL ? PyObject_GetAttr(index, self->state->name_backward) : NULL;
-    Py_XDECREF(index);
-    return names;
+    return rsec_py_dictionary_names(self->state, self->dict);
 }
 
 static PyObject *packet_keys(PyObject *op, PyObject *unused) {

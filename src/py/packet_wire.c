@@ -4,6 +4,7 @@
 
 #include "crypto/authenticator.h"
 #include "crypto/hide.h"
+#include "py/dictionary.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -23,14 +24,13 @@ static int fail_writer(rsec_py_packet *self, const rsec_writer *writer, PyObject
 
 /* The dictionary's entry for a storage key: 1 and a new reference, 0 when it has none, -1. */
 static int attribute_of(rsec_py_packet *self, PyObject *key, rsec_py_attribute **attribute) {
-    PyObject *index = NULL, *names = NULL, *name = NULL, *found_key = NULL;
+    PyObject *names = NULL, *name = NULL, *found_key = NULL;
     int rc = 0;
     *attribute = NULL;
     if (self->dict == NULL || self->dict == Py_None) {
         return 0;
     }
-    index = PyObject_GetAttr(self->dict, self->state->name_attrindex);
-    names = index != NULL ? PyObject_GetAttr(index, self->state->name_backward) : NULL;
+    names = rsec_py_dictionary_names(self->state, self->dict);
     name = names != NULL ? PyObject_GetItem(names, key) : NULL;
     if (name != NULL) {
         rc = rsec_py_attribute_find(self->state, self->dict, name, attribute, &found_key);
@@ -39,7 +39,6 @@ static int attribute_of(rsec_py_packet *self, PyObject *key, rsec_py_attribute *
     } else {
         rc = -1;
     }
-    Py_XDECREF(index);
     Py_XDECREF(names);
     Py_XDECREF(name);
     Py_XDECREF(found_key);

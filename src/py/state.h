@@ -45,12 +45,14 @@ enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, 
 
 typedef struct rsec_py_state {
     rsec_md *md;
-    rsec_digest *digest;                /* with the GIL held */
-    PyTypeObject *packet_base;          /* PacketBase: what the classes of pyradsec.packet derive from */
-    PyTypeObject *attribute_type;       /* Attribute */
-    PyTypeObject *engine_type;          /* Engine */
-    PyTypeObject *flight_type;          /* a running handler */
-    PyTypeObject *peer_type;            /* Peer */
+    rsec_digest *digest;                         /* with the GIL held */
+    PyTypeObject *packet_base;                   /* PacketBase: what the classes of pyradsec.packet derive from */
+    PyTypeObject *attribute_type;                /* Attribute */
+    PyTypeObject *engine_type;                   /* Engine */
+    PyTypeObject *flight_type;                   /* a running handler */
+    PyTypeObject *peer_type;                     /* Peer */
+    PyTypeObject *bidict_base, *dictionary_base; /* BiDictBase, DictionaryBase */
+    PyObject *keywords;                          /* dict: keyword of a packet -> attribute name, those that were used */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
     PyObject *bidict_type;              /* pyradsec.bidict.BiDict, or NULL before it was needed */
     PyObject *packet_error;             /* pyradsec.exceptions.PacketError */
@@ -83,5 +85,6 @@ int rsec_py_attribute_register(PyObject *module, rsec_py_state *state);
 int rsec_py_packet_register(PyObject *module, rsec_py_state *state);
 int rsec_py_engine_register(PyObject *module, rsec_py_state *state);
 int rsec_py_peer_register(PyObject *module, rsec_py_state *state);
+int rsec_py_dictionary_register(PyObject *module, rsec_py_state *state);
 
 #endif
