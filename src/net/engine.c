@@ -91,11 +91,11 @@ static void end_connections(rsec_io *io) {
     }
 }
 
-/* Takes what the loop thread has put down. */
-static void take_down(rsec_engine *engine) {
+/* Takes what the loop thread has put down. Whether there was anything. */
+static bool take_down(rsec_engine *engine) {
     rsec_io *io = &engine->io;
     if (!atomic_exchange_explicit(&engine->has_down, false, memory_order_acquire)) {
-        return;
+        return false;
     }
     rsec_list down = {NULL, NULL, 0};
     pthread_mutex_lock(&engine->down_lock);
@@ -155,6 +155,16 @@ static void take_down(rsec_engine *engine) {
     if (is_stop_wanted) {
         begin_stop(io, stop_at_ns);
     }
+    return true;
+}
+
+/* After a signal behind which there was nothing: what it was for had been taken before it was given. */
+static void forget_signal(rsec_engine *engine) {
+    pthread_mutex_lock(&engine->down_lock);
+    if (!engine->is_down_signalled) {
+        rsec_wake_reset(&engine->down_wake);
+    }
+    pthread_mutex_unlock(&engine->down_lock);
 }
 
 static void run_timers(rsec_io *io) {
@@ -215,7 +225,7 @@ static int64_t next_timeout_ns(const rsec_io *io) {
     return at > now_ns ? at - now_ns : 0;
 }
 
-static void dispatch(rsec_engine *engine, const rsec_poll_event *event) {
+static void dispatch(rsec_engine *engine, const rsec_poll_event *event, bool has_taken) {
     rsec_io *io = &engine->io;
     switch (*(const int *)event->data) {
     case RSEC_TAG_CONN:
@@ -224,12 +234,10 @@ static void dispatch(rsec_engine *engine, const rsec_poll_event *event) {
     case RSEC_TAG_LISTENER:
         rsec_listener_accept(io, event->data);
         break;
-    default: /* RSEC_TAG_WAKE: take_down has looked already, perhaps before this signal was given */
-        pthread_mutex_lock(&engine->down_lock);
-        if (!engine->is_down_signalled) {
-            rsec_wake_reset(&engine->down_wake);
+    default: /* RSEC_TAG_WAKE: take_down has looked already */
+        if (!has_taken) {
+            forget_signal(engine);
         }
-        pthread_mutex_unlock(&engine->down_lock);
         break;
     }
 }
@@ -248,9 +256,9 @@ static void *io_main(void *arg) {
             begin_stop(io, io->now_ns);
             num = 0;
         }
-        take_down(engine);
+        bool has_taken = take_down(engine);
         for (int i = 0; i < num; i++) {
-            dispatch(engine, &events[i]);
+            dispatch(engine, &events[i], has_taken);
         }
         write_replies(io);
         hand_up(engine); /* before the handshake: Python need not wait for that */
