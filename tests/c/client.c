@@ -190,5 +190,5 @@ bool client_reply_is_good(rsec_digest *digest, const char *secret, const uint8_t
     return rsec_packet_scan(reply, &facts, NULL) == RSEC_OK && reply.ptr[1] == request[1] &&
            rsec_response_auth_check(digest, reply, request + 4, key) == RSEC_OK &&
            (facts.message_auth_num == 0 ||
-rsec_message_auth_check(digest, reply, facts.message_auth_off, header, key) == RSEC_OK);
+            rsec_message_auth_check(digest, reply, facts.message_auth_off, header, key) == RSEC_OK);
 }

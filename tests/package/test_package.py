@@ -64,7 +64,12 @@ def test_the_sdist_holds_what_a_build_needs(built: Path) -> None:
 def test_the_wheel_holds_stubs_marker_and_dictionaries(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("pyradsec/py.typed", "pyradsec/_core.pyi", "pyradsec/_dict/dictionary", "pyradsec/_dict/dictionary.rfc2865"):
+    for name in (
+        "pyradsec/py.typed",
+        "pyradsec/_core.pyi",
+        "pyradsec/_dict/dictionary",
+        "pyradsec/_dict/dictionary.rfc2865",
+    ):
         assert name in names
     assert any(name.startswith("pyradsec/_core.") and name.endswith(".so") for name in names)
     assert not any(name.startswith(("tests", "src", "certs")) for name in names)
@@ -74,7 +79,17 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv/bin/python")
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", str(wheel)]
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-deps",
+        str(wheel),
+    ]
     subprocess.run(pip, check=True, timeout=120)
     (tmp_path / "certs").symlink_to(ROOT / "certs")  # where the constructors' defaults look
     done = subprocess.run([python, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, timeout=60)
