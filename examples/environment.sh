@@ -34,9 +34,14 @@ missing_packages() {
         printf 'python3\npython3-dev\npython3-venv\n'
         return
     fi
+    # python3.11-dev rather than python3-dev: the interpreter that was found need not be the system's default.
     "$python" -c 'import os, sys, sysconfig
-sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || printf 'python3-dev\n'
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || printf 'python3-venv\n'
+if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
+    print("python%d.%d-dev" % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    print("python%d.%d-venv" % sys.version_info[:2])'
 }
 
 install_packages() {
@@ -61,6 +66,7 @@ prepare() {
     extras=$1
     shift
     python=$(find_python)
+    [ -n "$python" ] || [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON is no Python 3.11 or newer"
     missing=$(missing_packages "$@" | tr '\n' ' ')
     if [ -n "$missing" ]; then
         install_packages "${missing% }"

@@ -43,6 +43,20 @@ _EAP_MESSAGE = 79
 _MESSAGE_AUTHENTICATOR = 80
 _NO_AUTHENTICATOR = bytes(16)
 _MISSING = object()
+# What a packet has beside its attributes and the peer.
+_HEADER = (
+    "raw_packet",
+    "code",
+    "id",
+    "secret",
+    "authenticator",
+    "radius_version",
+    "token",
+    "request_authenticator",
+    "original_code",
+    "message_authenticator",
+    "dict",
+)
 # Attributes that hold a password or a key under another name than `encrypt` tells, masked in repr().
 _MASKED = frozenset({"User-Password", "CHAP-Password", "Tunnel-Password", "MS-CHAP-MPPE-Keys"})
 
@@ -146,31 +160,26 @@ class Packet(_core.PacketBase):
 
     def copy(self) -> Any:
         """A packet of the same class with the same header and lists of its own."""
-        cls = type(self)
-        made = cls.__new__(cls)
-        for name in (
-            "code",
-            "id",
-            "secret",
-            "authenticator",
-            "radius_version",
-            "token",
-            "request_authenticator",
-            "original_code",
-            "message_authenticator",
-            "raw_packet",
-            "peer",
-        ):
-            setattr(made, name, getattr(self, name))
-        if hasattr(self, "dict"):
-            made.dict = self.dict
-        made.__dict__.update(self.__dict__)
-        for key, value in self._store().items():
-            made[key] = list(value) if isinstance(value, list) else value
+        made = type(self).__new__(type(self))
+        made.__setstate__(self.__getstate__())
+        made.peer = self.peer
         return made
 
     def __copy__(self) -> Any:
         return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Header, attributes and what was added to the instance; not the peer, which is a connection's."""
+        state = {name: getattr(self, name) for name in _HEADER if hasattr(self, name)}
+        store = {key: list(value) if isinstance(value, list) else value for key, value in self.items()}
+        return {"header": state, "store": store, "more": dict(self.__dict__)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state["header"].items():
+            setattr(self, name, value)
+        self._store().clear()
+        self._store().update(state["store"])
+        self.__dict__.update(state["more"])
 
     def __repr__(self) -> str:
         attributes = ", ".join(f"{key!r}: {self._shown(key)}" for key in self._shown_keys())

@@ -27,8 +27,9 @@ class RemoteHost:
     coaport: int = 3799
 
     def __repr__(self) -> str:
-        # The secret stays out of logs and tracebacks.
+        # The secret stays out of logs and tracebacks, whatever it is.
+        size = f"{len(self.secret)} octets" if isinstance(self.secret, bytes) else type(self.secret).__name__
         return (
-            f"RemoteHost(address={self.address!r}, secret=<{len(self.secret)} octets>, name={self.name!r}, "
+            f"RemoteHost(address={self.address!r}, secret=<{size}>, name={self.name!r}, "
             f"authport={self.authport!r}, acctport={self.acctport!r}, coaport={self.coaport!r})"
         )

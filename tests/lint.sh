@@ -15,5 +15,5 @@ c_files=$(git ls-files '*.c' '*.h')
 clang-format --dry-run --Werror $c_files
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 git ls-files 'src/*.c' |
-    xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet "$@" -- -std=c11 -Isrc -isystem '"$include"' 2>/dev/null' tidy
+    xargs -P "$(nproc)" -n 1 sh -c 'clang-tidy --quiet "$@" -- -std=c11 -Isrc -isystem '"$include"' 2>/dev/null' tidy
 echo "lint: clean"

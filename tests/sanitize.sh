@@ -8,7 +8,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
-root=$PWD
+case $python in
+/*) ;;
+*) python=$PWD/$python ;;
+esac
 tree=build/sanitize
 mkdir -p "$tree"
 # A copy, so that the ordinary build of this checkout stays as it is.
@@ -18,10 +21,10 @@ for part in src pyradsec tests dict certs examples setup.py pyproject.toml READM
 done
 rm -f "$tree"/pyradsec/*.so
 cd "$tree"
-PYRADSEC_SANITIZE=address,undefined "$root/$python" setup.py -q build_ext --inplace
+PYRADSEC_SANITIZE=address,undefined "$python" setup.py -q build_ext --inplace
 # Python itself leaks at exit, so leaks are looked for by counters here and by LeakSanitizer in the C tests. The first library
 # to load has to be the sanitizer's.
 LD_PRELOAD="$(cc -print-file-name=libasan.so) $(cc -print-file-name=libubsan.so)" \
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     PYTHONMALLOC=malloc PYTHONPATH="$PWD" \
-    "$root/$python" -m pytest -q -p no:cacheprovider --timeout 300 "$@"
+    "$python" -m pytest -q -p no:cacheprovider --timeout 300 "$@"

@@ -113,7 +113,10 @@ class RadSecClient:
         ctx.hostname_checks_common_name = False  # TLS-4
         ctx.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         if ciphers is not None:
-            ctx.set_ciphers(ciphers)
+            try:
+                ctx.set_ciphers(ciphers)
+            except ssl.SSLError as error:
+                raise ssl.SSLError(f"ciphers {ciphers!r}: {reason_of(error)}") from None
         try:
             ctx.load_verify_locations(certfile_server)
         except ssl.SSLError as error:
@@ -158,7 +161,7 @@ class RadSecClient:
         Lost connections, TLS errors and timeouts are tried again, `retries` attempts in all; a reply that does not
         verify is not, and ends the connection. Requests wait for each other.
         """
-        if getattr(packet, "auth_type", "pap").startswith("eap-"):
+        if (getattr(packet, "auth_type", None) or "pap").startswith("eap-"):
             raise ValueError(f"auth_type {packet.auth_type!r}: this client does not speak EAP, expected 'pap'")
         if self._lock is None:
             self._lock = asyncio.Lock()

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+import time
 import warnings
 import weakref
 from collections.abc import Iterable, Sequence
@@ -39,6 +40,8 @@ _RESPONSE_CODES = frozenset({2, 3, 11, 41, 42, 44, 45, 52})
 _REQUEST_CODES = frozenset({1, 4, 5, 12, 40, 43})
 # How long stop() waits for handlers that it had to cancel, in seconds.
 _CANCEL_WAIT = 1.0
+# Log records in a second for one reason and peer.
+_LOG_BURST = 10
 # Assigning one of these changes what the engine does with the next packet.
 _POLICY_NAMES = frozenset(
     {
@@ -154,6 +157,8 @@ class RadSecServer:
         self._engine: _core.Engine | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._last_stats: dict[str, int] = dict.fromkeys(_core.counter_names(), 0)  # each key, from the start
+        self._log_window = 0.0
+        self._log_counts: dict[tuple[str, str], int] = {}
         self._certificate_days = 0
         self._certificate_not_yet_valid = False
         self.radius_versions = tuple(radius_versions)
@@ -508,11 +513,22 @@ class RadSecServer:
         try:
             return find_host(self.hosts, address)  # type: ignore[no-any-return]
         except Exception:
-            logger.exception("hosts: looking up %s raised, the peer is refused", address)
+            if self._may_log("raised", address):
+                logger.exception("hosts: looking up %s raised, the peer is refused", address)
             return None
 
     def _on_bad_host(self, address: str) -> None:
-        logger.error("hosts: the entry for %s has no secret of bytes, the peer is refused", address)
+        if self._may_log("secret", address):
+            logger.error("hosts: the entry for %s has no secret of bytes, the peer is refused", address)
+
+    def _may_log(self, reason: str, address: str) -> bool:
+        """At most ten records a second for one reason and peer, as the engine's own."""
+        now = time.monotonic()
+        if now - self._log_window >= 1.0:
+            self._log_window, self._log_counts = now, {}
+        count = self._log_counts.get((reason, address), 0) + 1
+        self._log_counts[reason, address] = count
+        return count <= _LOG_BURST
 
     async def _packet_received(self, data: bytes, address: str) -> Packet | None:
         return await self.packet_received(data, address, RadiusVersion.V1_0)

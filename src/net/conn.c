@@ -401,8 +401,8 @@ void rsec_conn_finish_now(rsec_io *io, rsec_conn *conn) {
         }
         (void)shutdown(conn->fd, SHUT_WR);
         conn->state = RSEC_CONN_LINGERING;
-        read_out(io, conn);
     }
+    read_out(io, conn);
     rsec_conn_kill(io, conn);
 }
 

@@ -52,18 +52,17 @@ typedef struct rsec_conn {
     size_t plain_len, plain_cap;
     uint8_t *cipher; /* received and not decrypted, while reading is paused */
     size_t cipher_len;
-    bool is_paused;         /* reading stopped in the middle of what had arrived: plain and cipher hold the rest */
-    bool is_stopped;        /* reading has stopped at a bound, as it was last counted */
-    bool is_in_doubt;       /* a packet failed verification: its host's secret is being asked for once more */
-    bool was_doubted;       /* that was done for the packet at hand */
-    bool is_packing;        /* the peer put several packets into one record, and gets the same */
-    bool is_eof;            /* its FIN came; OpenSSL has not been told */
-    bool is_close_notified; /* its close_notify came */
-    bool is_finished;       /* our close_notify has been written */
-    bool is_half_open;      /* in the list of those */
-    bool is_counted_open;   /* in the gauge of open connections */
-    bool is_counted;        /* among io->conns_num: until it is GONE and nothing waits in it any more */
-    bool is_buried;         /* in the graveyard */
+    bool is_paused;       /* reading stopped in the middle of what had arrived: plain and cipher hold the rest */
+    bool is_stopped;      /* reading has stopped at a bound, as it was last counted */
+    bool is_in_doubt;     /* a packet failed verification: its host's secret is being asked for once more */
+    bool was_doubted;     /* that was done for the packet at hand */
+    bool is_packing;      /* the peer put several packets into one record, and gets the same */
+    bool is_eof;          /* its FIN came; OpenSSL has not been told */
+    bool is_finished;     /* our close_notify has been written */
+    bool is_half_open;    /* in the list of those */
+    bool is_counted_open; /* in the gauge of open connections */
+    bool is_counted;      /* among io->conns_num: until it is GONE and nothing waits in it any more */
+    bool is_buried;       /* in the graveyard */
 
     rsec_request *table[RSEC_CONN_BUCKETS]; /* accepted requests by identifier (PKT-12) */
     size_t in_flight;                       /* slots taken: with Python, or answered and not yet written */

@@ -56,7 +56,6 @@ static bool wants_slot(const rsec_io *io, const rsec_conn *conn) {
 
 static void start_first(rsec_io *io, rsec_conn *conn) {
     rsec_request *req = rsec_list_take(&conn->waiting)->owner;
-    req->is_waiting = false;
     conn->waiting_len -= rsec_request_size(req);
     rsec_count(&io->counters->requests_waiting, -1);
     start(io, conn, req);
@@ -103,7 +102,6 @@ static bool accept_request(rsec_io *io, rsec_conn *conn, rsec_view pkt, const rs
         start(io, conn, req);
         return true;
     }
-    req->is_waiting = true;
     rsec_list_put(&conn->waiting, &req->link, 0, req);
     conn->waiting_len += rsec_request_size(req);
     rsec_count(&io->counters->requests_waiting, 1);
@@ -119,7 +117,8 @@ static bool answer_here(rsec_io *io, rsec_conn *conn, rsec_view pkt, const rsec_
     uint8_t out[RSEC_PACKET_MAX];
     size_t len, message_auth_off;
     /* The mirror rule (PKT-17): who sent a Message-Authenticator gets one. */
-    bool with_message_auth = facts->message_auth_num > 0 || io->policy.sign_all_replies;
+    bool with_message_auth = facts->message_auth_num > 0 || io->policy.sign_all_replies ||
+                             (io->policy.verify.require_eap_message_auth && facts->has_eap_message);
     rsec_status status = rsec_request_answer(pkt, code, error_cause, with_message_auth, out, &len, &message_auth_off);
     if (status == RSEC_TOO_LONG) {
         rsec_count(&io->counters->no_replies, 1); /* its Proxy-State leaves no room: that request's problem alone */
@@ -372,7 +371,6 @@ static bool keep_cipher(rsec_io *io, rsec_conn *conn) {
 /* The peer's close_notify, or an error in the TLS connection. */
 static void on_tls_end(rsec_io *io, rsec_conn *conn, int ssl_error) {
     if (ssl_error == SSL_ERROR_ZERO_RETURN) {
-        conn->is_close_notified = true;
         rsec_io_log(io, RSEC_EVENT_CLOSED, conn->peer, NULL);
         rsec_conn_drain(io, conn, RSEC_DRAIN_NS);
         return;

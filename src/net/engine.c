@@ -74,8 +74,10 @@ static void begin_stop(rsec_io *io, int64_t stop_at_ns) {
     rsec_listener_stop(io);
     for (rsec_conn *conn = io->conns, *next; conn != NULL; conn = next) {
         next = conn->next;
-        if (conn->state <= RSEC_CONN_HANDSHAKING || conn->state == RSEC_CONN_LINGERING) {
+        if (conn->state <= RSEC_CONN_HANDSHAKING) {
             rsec_conn_kill(io, conn);
+        } else if (conn->state == RSEC_CONN_LINGERING) {
+            rsec_conn_finish_now(io, conn);
         } else {
             rsec_conn_drain(io, conn, stop_at_ns - io->now_ns);
         }
@@ -514,14 +516,19 @@ static void discard(rsec_engine *engine) {
     empty_graveyard(io);
 }
 
+void rsec_engine_join(rsec_engine *engine) {
+    if (engine->is_started && engine->pid == getpid()) {
+        rsec_engine_stop(engine, 0);
+        (void)pthread_join(engine->thread, NULL);
+        engine->is_started = false;
+    }
+}
+
 void rsec_engine_free(rsec_engine *engine) {
     if (engine == NULL || engine->pid != getpid()) {
         return; /* in a forked child the rest may be in any state, locks included: it is left to the process's end */
     }
-    if (engine->is_started) {
-        rsec_engine_stop(engine, 0);
-        (void)pthread_join(engine->thread, NULL);
-    }
+    rsec_engine_join(engine);
     discard(engine);
     io_clear(&engine->io);
     rsec_wake_clear(&engine->up_wake);

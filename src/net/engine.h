@@ -69,8 +69,12 @@ const rsec_counters *rsec_engine_counters(const rsec_engine *engine);
 
 void rsec_engine_free_event(rsec_event *event);
 
-/* Joins the I/O thread, ending connections at once when it still runs, and frees everything the engine holds, requests in
- * flight excepted: those taken and not completed are freed by rsec_request_free. NULL is allowed. */
+/* Ends connections at once and joins the I/O thread. Until then that thread looks at requests that were taken and not
+ * completed: whoever means to free such ones calls this first. Twice is harmless. */
+void rsec_engine_join(rsec_engine *engine);
+
+/* Joins the I/O thread, ending connections at once when it still runs, and frees everything the engine holds,requests in
+ * flight excepted: those taken and not completed are freed by rsec_request_free, after rsec_engine_join. NULL is allowed. */
 void rsec_engine_free(rsec_engine *engine);
 
 /* In the child after fork: closes this process's copies of the sockets without a word to any peer and leaves the rest of

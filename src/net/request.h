@@ -19,7 +19,6 @@ typedef struct rsec_request {
     struct rsec_conn *conn;        /* never NULL; the connection keeps its block until the last request is back */
     struct rsec_request *same_key; /* chain in the connection's table of requests in flight */
     bool is_superseded;            /* its identifier was used again: the reply is dropped (PKT-12) */
-    bool is_waiting;               /* accepted, but no slot was free yet */
     /* The owner's: the place in the one queue or list that holds it. */
     rsec_link link;
     /* Written before hand-over, read-only afterwards. */

@@ -342,11 +342,17 @@ static PyObject *engine_abandon(PyObject *op, PyObject *task) {
 
 static void shut_down(rsec_py_engine *self) {
     rsec_engine *engine = self->engine;
-    if (engine == NULL) {
-        return;
+    if (engine == NULL || self->is_closing) {
+        return; /* what is dropped below may have finalizers that close again */
     }
+    self->is_closing = 1;
     rsec_py_engine_flush(self);
-    self->engine = NULL; /* before Python code can run: what is dropped below may have finalizers that close again */
+    /* The I/O thread looks at suspended handlers' requests as long as it runs. */
+    Py_BEGIN_ALLOW_THREADS
+    rsec_engine_join(engine);
+    Py_END_ALLOW_THREADS
+    self->engine = NULL;
+    rsec_py_engine_flush(self); /* what came back meanwhile */
     rsec_py_flight_abandon_all(self);
     while (self->hosts != NULL) {
         rsec_py_host_free(self, self->hosts);

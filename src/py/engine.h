@@ -28,6 +28,7 @@ typedef struct {
     size_t done_num;
     char is_flush_due;  /* _flush is scheduled */
     char is_stopped;    /* RSEC_UP_STOPPED was seen */
+    char is_closing;    /* close() has begun */
     uint8_t warned[32]; /* request codes (by bit) whose misfit replies were warned about */
     PyObject *weakrefs;
     uint64_t handler_errors, handler_no_replies, handlers_suspended;

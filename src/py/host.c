@@ -79,30 +79,37 @@ int rsec_py_host_look_up(rsec_py_engine *self, rsec_py_host *host, bool *is_chan
     }
     host->batch = self->batch;
     *is_changed = true;
-    if (secret == NULL || !PyBytes_Check(secret)) {
-        if (found != NULL) {
-            PyErr_Clear();
-            PyObject *done = PyObject_CallMethod(self->server, "_on_bad_host", "O", host->address);
-            if (done == NULL) {
-                PyErr_WriteUnraisable(self->server);
-            }
-            Py_XDECREF(done);
-        }
-        Py_XDECREF(found);
-        Py_XDECREF(secret);
-        Py_CLEAR(host->host);
-        Py_CLEAR(host->secret);
-        return 0;
-    }
-    if (host->secret != NULL) {
+    bool is_usable = secret != NULL && PyBytes_Check(secret);
+    PyErr_Clear(); /* an entry without a secret */
+    if (is_usable && host->secret != NULL) {
         *is_changed = secret != host->secret &&
                       (PyBytes_GET_SIZE(secret) != PyBytes_GET_SIZE(host->secret) ||
                        CRYPTO_memcmp(PyBytes_AS_STRING(secret), PyBytes_AS_STRING(host->secret),
                                      (size_t)PyBytes_GET_SIZE(secret)) != 0);
     }
-    Py_XSETREF(host->host, found);
-    Py_XSETREF(host->secret, secret);
-    return 1;
+    /* Set first and let go last: what is let go may have code of its own, which may close the engine and free the host. */
+    PyObject *old_host = host->host, *old_secret = host->secret, *address = Py_NewRef(host->address);
+    bool is_bad = found != NULL && !is_usable;
+    host->host = is_usable ? found : NULL;
+    host->secret = is_usable ? secret : NULL;
+    if (!is_usable) {
+        Py_XDECREF(found);
+        Py_XDECREF(secret);
+    }
+    Py_XDECREF(old_host);
+    Py_XDECREF(old_secret);
+    if (is_bad) {
+        PyObject *done = PyObject_CallMethod(self->server, "_on_bad_host", "O", address);
+        if (done == NULL) {
+            PyErr_WriteUnraisable(self->server);
+        }
+        Py_XDECREF(done);
+    }
+    Py_DECREF(address);
+    if (peer->user != host || self->engine == NULL) {
+        return -1;
+    }
+    return is_usable ? 1 : 0;
 }
 
 PyObject *rsec_py_host_secret(const rsec_request *req, const rsec_py_host *host) {

@@ -121,6 +121,11 @@ static int write_password(rsec_py_packet *self, rsec_writer *writer, PyObject *k
         return -1;
     }
     rsec_status status = rsec_password_hide(self->state->digest, secret, authenticator, text, hidden, &len);
+    if (status == RSEC_TOO_LONG) {
+        PyErr_Format(self->state->packet_error, "attribute %R: expected a password of at most 240 octets, found %zu",
+                     key, text.len);
+        return -1;
+    }
     if (status != RSEC_OK) {
         (void)rsec_py_fail(self->state, status, "password");
         return -1;

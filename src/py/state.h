@@ -18,7 +18,6 @@
     X(forward)                                                                                                         \
     X(backward)                                                                                                        \
     X(vendor_formats)                                                                                                  \
-    X(vendors)                                                                                                         \
     X(hosts)                                                                                                           \
     X(secret)                                                                                                          \
     X(dict)                                                                                                            \
@@ -34,10 +33,7 @@
     X(call_soon)                                                                                                       \
     X(create_task)                                                                                                     \
     X(get_task_factory)                                                                                                \
-    X(cancel)                                                                                                          \
     X(_resolve)                                                                                                        \
-    X(_on_event)                                                                                                       \
-    X(_on_failure)                                                                                                     \
     X(_on_stopped)                                                                                                     \
     X(_flush)
 

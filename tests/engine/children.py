@@ -26,6 +26,7 @@ FILES = {{
     "keyfile": CERTS + "/server/server.key.pem",
     "ca_certfile": CERTS + "/ca/ca.cert.pem",
 }}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
 HOSTS = {{"127.0.0.1": RemoteHost("127.0.0.1", b"radsec", "localhost")}}
 
 

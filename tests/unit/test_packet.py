@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import hmac
+import pickle
 from collections.abc import MutableMapping
 
 import pytest
@@ -175,10 +176,12 @@ def test_equality_is_over_attributes(dictionary: Dictionary) -> None:
 
 
 def test_copies_are_independent(dictionary: Dictionary) -> None:
-    made = AuthPacket(dict=dictionary, User_Name="bob", secret=SECRET, id=9)
+    made = AuthPacket(dict=dictionary, User_Name="bob", secret=SECRET, id=9, authenticator=AUTHENTICATOR)
     made.source = "somewhere"
-    for twin in (made.copy(), copy.copy(made)):
+    for twin in (made.copy(), copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
         assert type(twin) is AuthPacket
+        assert twin == made
+        assert twin.reply_packet() == made.reply_packet()
         assert (twin.id, twin.secret, twin["User-Name"], twin.source) == (9, SECRET, ["bob"], "somewhere")
         twin.add_attribute("User-Name", "eve")
         assert made["User-Name"] == ["bob"]
