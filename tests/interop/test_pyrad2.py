@@ -16,7 +16,8 @@ from under_test import HERE, ROOT, Certificates, Server
 VERSION = "3.2"
 DICTIONARY = HERE / "dictionary"
 # pyrad2 needs collections.abc.Buffer, which Python 3.11 has not; for talking to it, bytes will do.
-SITECUSTOMIZE = "import collections.abc\ncollections.abc.Buffer = bytes\n"
+# In a .pth file, since Debian has a sitecustomize of its own, which would hide another one.
+AT_START = "import collections.abc; collections.abc.Buffer = bytes\n"
 ACCEPT, REJECT, ACCOUNTING, COA_ACK, DISCONNECT_ACK = 2, 3, 5, 44, 41
 # For whoever follows the rules, and to both servers: the code of each reply, and whether it is signed.
 EXPECTED = {
@@ -59,7 +60,7 @@ def pyrad2_python() -> str:
             if done.returncode != 0:
                 pytest.fail(f"{' '.join(args)}:\n{done.stdout}{done.stderr}", pytrace=False)
         if version == "3.11":
-            (directory / f"lib/python{version}/site-packages/sitecustomize.py").write_text(SITECUSTOMIZE)
+            (directory / f"lib/python{version}/site-packages/pyrad2_on_3_11.pth").write_text(AT_START)
         finished.touch()
     return str(python)
 
