@@ -104,7 +104,10 @@ def main() -> None:
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    asyncio.run(serve(make_server(options.address, options.port)))
+    try:
+        asyncio.run(serve(make_server(options.address, options.port)))
+    except OSError as error:  # a port in use, a certificate that is not there
+        parser.exit(1, f"{error.strerror or error}\n")
 
 
 if __name__ == "__main__":

@@ -240,7 +240,8 @@ class RadSecClient:
         writer, self._reader, self._writer = self._writer, None, None
         self._negotiated_version = None
         if writer is not None:
-            writer.close()
+            if not writer.is_closing():  # else CPython 3.11.2 would forget what there is to abort
+                writer.close()
             # The peer's last words are of no interest any more, nor is how it went.
             with contextlib.suppress(OSError, EOFError, TimeoutError):
                 async with asyncio.timeout(2 * _SHUTDOWN_WAIT):
