@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, SupportsInt, cast
 
 from pyradsec import _core
+from pyradsec.constants import DATATYPES
 
 Octets = bytes | bytearray | memoryview
 PACKET_MIN = 20
@@ -242,26 +243,8 @@ def decode_ascend_binary(orig_bytes: Octets) -> bytes:
 
 _INTEGER_FORMATS = {"!I": "integer", "!i": "signed", "!H": "short", "!B": "byte", "!Q": "integer64"}
 
-_VALUE_TYPES = frozenset(
-    {
-        "string",
-        "octets",
-        "integer",
-        "signed",
-        "short",
-        "byte",
-        "integer64",
-        "date",
-        "ipaddr",
-        "ipv6addr",
-        "ipv6prefix",
-        "ipv4prefix",
-        "combo-ip",
-        "abinary",
-        "ifid",
-        "ether",
-    }
-)
+# The others are containers, which have no value of their own.
+_VALUE_TYPES = DATATYPES - {"tlv", "extended", "long-extended", "evs", "vsa"}
 # Where the function here accepts more than the core does.
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "abinary": encode_ascend_binary,

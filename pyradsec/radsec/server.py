@@ -381,8 +381,7 @@ class RadSecServer:
         and where they went; gauges of what is open and in flight; `handler_errors`, `handler_no_replies`;
         `certificate_days_left` (negative once it has expired) and `certificate_not_yet_valid` of the server's
         certificate. A stopped server keeps its last ones."""
-        stats = self._last_stats if self._engine is None else {**self._last_stats, **self._engine.stats()}
-        stats = dict(stats)
+        stats = {**self._last_stats, **(self._engine.stats() if self._engine is not None else {})}
         stats["certificate_days_left"] = self._certificate_days
         stats["certificate_not_yet_valid"] = int(self._certificate_not_yet_valid)
         return stats

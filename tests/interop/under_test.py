@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,13 @@ class Server(Process):
                 pytrace=False,
             )
         return stats
+
+    def wait_for_none(self, gauge: str, timeout: float = 10.0) -> None:
+        """Until a gauge of stats() is 0."""
+        deadline = time.monotonic() + timeout
+        while (found := self.wait_for_count(gauge, 0)[gauge]) != 0:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{gauge} is {found}, expected 0\n" + "\n".join(self.stderr[-50:]), pytrace=False)
 
 
 # Starts a Server; see the fixtures new_server and start_server.
