@@ -559,7 +559,10 @@ void rsec_conn_update(rsec_io *io, rsec_conn *conn) {
     }
     int64_t at = deadline(io, conn);
     if (at < 0) {
-        rsec_timers_unset(&io->timers, &conn->timer);
+        /* While something is in flight the next deadline is near: the timer may stand, and find nothing to do. */
+        if (is_idle(conn)) {
+            rsec_timers_unset(&io->timers, &conn->timer);
+        }
     } else if (conn->timer.place == 0 || at < conn->timer.at_ns) {
         /* A deadline that moves back is found out when the timer fires: moving it with every packet would cost more. */
         rsec_timers_set(&io->timers, &conn->timer, at, conn);

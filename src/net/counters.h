@@ -1,5 +1,5 @@
-/* What happened, counted from the first day. One thread writes (the I/O thread unless said otherwise), any thread reads:
- * relaxed atomics, no lock. A gauge goes up and down, everything else only up.
+/* What happened, counted from the first day. Whoever runs a turn writes (turn.h), any thread reads: relaxed atomics, no
+ * lock. A gauge goes up and down, everything else only up.
  */
 #ifndef RSEC_NET_COUNTERS_H
 #define RSEC_NET_COUNTERS_H
@@ -34,6 +34,7 @@
     X(replies_sent)                                                                                                    \
     X(replies_discarded) /* the connection was gone (PKT-13) */                                                        \
     X(no_replies)        /* the handler gave none */                                                                   \
+    X(turns_by_loop)     /* turns that the loop thread ran by itself (turn.h) */                                       \
     X(reads_paused)      /* times reading stopped at a bound (LIM-4, LIM-5) */                                         \
     X(events_held_back)  /* log records not made */
 
@@ -44,7 +45,7 @@ typedef struct {
     atomic_uint_fast64_t events[RSEC_EVENT_COUNT]; /* by reason, held back ones too */
 } rsec_counters;
 
-/* Adds to a counter of which the calling thread is the only writer. */
+/* Adds to a counter. One thread at a time: under turn_lock. */
 static inline void rsec_count(atomic_uint_fast64_t *counter, int64_t step) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)step,
                           memory_order_relaxed);

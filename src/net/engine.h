@@ -1,8 +1,9 @@
 /* rsec_engine: a RADIUS/TLS server's I/O thread, and the two queues between it and the thread that runs handlers.
  *
- * Threads. The I/O thread owns listeners, connections, TLS and deadlines. "The loop thread" is whichever thread calls the
+ * Threads. The I/O thread has listeners, connections, TLS and deadlines. "The loop thread" is whichever thread calls the
  * functions below; it must be one thread at a time. The I/O thread never calls out: it puts work into the upward queue and
- * makes rsec_engine_wake_fd readable, once per batch. Signals are blocked in it.
+ * makes rsec_engine_wake_fd readable, once per batch. Signals are blocked in it. When little is going on, the loop thread
+ * does in rsec_engine_take and rsec_engine_complete what the I/O thread would have to be woken for (turn.h).
  *
  * Life: new -> start -> (take, complete, admit ...) -> stop -> an RSEC_UP_STOPPED item -> free. free without stop ends
  * connections at once.
@@ -50,7 +51,8 @@ typedef struct {
 size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap);
 
 /* Gives requests back, answered (req->reply set) or not, `num` of them, in order; the engine signs what is unsigned,
- * sends or discards the replies and frees the requests. One wake-up of the I/O thread at most. */
+ * sends or discards the replies and frees the requests. One wake-up of the I/O thread at most, none for a few requests
+ * when that thread has nothing else to do. */
 void rsec_engine_complete(rsec_engine *engine, rsec_request *const *reqs, size_t num);
 
 /* The outcome of a look-up: the host's secret (a reference is taken), or NULL when the peer is not (any more) a client

@@ -1,7 +1,8 @@
-/* rsec_io: everything the I/O thread owns. Nobody else touches it while that thread runs; no field has a lock.
+/* rsec_io: connections, listeners, deadlines and what serves them. It belongs to whoever runs the turn (turn.h): the I/O
+ * thread most of the time. "The I/O thread" in the headers of this room means that one.
  *
- * What leaves the thread goes through rsec_io_up, which gathers a turn's items and hands them to the engine's upward
- * queue once at the turn's end.
+ * What leaves a turn goes through rsec_io_up, which gathers its items and hands them to the engine's upward queue once at
+ * the turn's end.
  */
 #ifndef RSEC_NET_IO_H
 #define RSEC_NET_IO_H

@@ -3,8 +3,8 @@
  *   engine_storm [SECONDS]
  *
  * Several threads connect and behave, reset at each stage of a connection's life, dawdle, pack, cut packets up and send
- * nonsense, while the host's thread changes policy and secret and holds answers back; every round ends with a stop under
- * traffic. What a well-behaved client was promised is checked: each request has its reply, signed with the secret in force;
+ * nonsense, with calm spells in between in which one asks alone, while the host's thread changes policy and secret and
+ * holds answers back; every round ends with a stop under traffic. What a well-behaved client was promised is checked: each request has its reply, signed with the secret in force;
  * what must close a connection does, after the replies that are due; nothing is left over. The last line counts failures.
  */
 #define _GNU_SOURCE
@@ -34,7 +34,9 @@ static SSL_CTX *ctx;
 /* Even: secrets[generation / 2 % 2] is in force. Odd: it is being changed. */
 static atomic_uint generation;
 static atomic_bool is_stopping;
+static atomic_bool is_calm; /* one client only, and one request at a time */
 static atomic_uint failures, exchanges, closes;
+static uint64_t turns_by_loop; /* in all rounds */
 
 typedef struct {
     unsigned number;
@@ -329,6 +331,17 @@ static void reset_in_packet(storm_thread *thread) {
     }
 }
 
+/* For as long as the storm holds its breath, and into its next breath. */
+static void alone(storm_thread *thread) {
+    talk talk;
+    if (begin(&talk, thread, "alone")) {
+        while (atomic_load(&is_calm) && ask(&talk, 1) && collect(&talk)) {
+        }
+        (void)(ask(&talk, 1 + draw(thread, WINDOW_MAX)) && collect(&talk));
+        client_close(&talk.peer);
+    }
+}
+
 static void *storm_main(void *arg) {
     static void (*const scenarios[])(storm_thread *) = {one_by_one,      window,           packed,
                                                         in_pieces,       slow_reader,      half_closed,
@@ -336,6 +349,14 @@ static void *storm_main(void *arg) {
                                                         reset_in_flight, reset_in_packet,  chatter};
     storm_thread *thread = arg;
     while (!atomic_load(&is_stopping)) {
+        if (atomic_load(&is_calm)) {
+            if (thread->number == 0) {
+                alone(thread);
+            } else {
+                (void)poll(NULL, 0, 1);
+            }
+            continue;
+        }
         scenarios[draw(thread, sizeof scenarios / sizeof *scenarios)](thread);
     }
     return NULL;
@@ -366,6 +387,11 @@ static void change_things(storm_thread *chance, const host_options *options) {
         host_hold(&server, true);
         (void)poll(NULL, 0, (int)draw(chance, 8));
         host_hold(&server, false);
+        break;
+    case 6:
+        atomic_store(&is_calm, true);
+        (void)poll(NULL, 0, 20 + (int)draw(chance, 60));
+        atomic_store(&is_calm, false);
         break;
     default:
         break;
@@ -398,6 +424,7 @@ static void run_round(storm_thread *threads, int64_t end_ns, unsigned round) {
         change_things(&chance, &options);
     }
     atomic_store(&is_stopping, true);
+    turns_by_loop += host_counter(&server, "turns_by_loop");
     bool is_stopped = host_stop(&server, RSEC_NS_PER_S / 2); /* in full traffic */
     for (int i = 0; i < THREADS; i++) {
         (void)pthread_join(threads[i].thread, NULL);
@@ -442,7 +469,7 @@ int main(int argc, char **argv) {
     }
     rsec_md_free(md);
     SSL_CTX_free(ctx);
-    printf("storm: %u exchanges, %u closes, %u failures\n", atomic_load(&exchanges), atomic_load(&closes),
-           atomic_load(&failures));
+    printf("storm: %u exchanges, %u closes, %" PRIu64 " turns by the loop thread, %u failures\n",
+           atomic_load(&exchanges), atomic_load(&closes), turns_by_loop, atomic_load(&failures));
     return atomic_load(&failures) != 0;
 }

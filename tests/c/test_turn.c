@@ -1,0 +1,145 @@
+/* Which thread runs the engine's turns (net/turn.h). */
+#define _GNU_SOURCE
+#include "bench.h"
+#include "check.h"
+#include "net/clock.h"
+#include "net/poller.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EXCHANGES_MAX = 20000 };
+
+static void exchange_one(bench *at, client *peer, uint8_t id) {
+    uint8_t asked[RSEC_PACKET_MAX];
+    CHECK(client_send(peer, asked, bench_request(at, RSEC_ACCESS_REQUEST, id, asked)));
+    bench_receive(at, peer, asked, RSEC_ACCESS_ACCEPT);
+}
+
+/* Asks one request at a time until the loop thread runs the turns. */
+static void ask_until_loop_driven(bench *at, client *peer) {
+    uint64_t before = host_counter(&at->host, "turns_by_loop");
+    for (unsigned i = 0; i < EXCHANGES_MAX && host_counter(&at->host, "turns_by_loop") == before; i++) {
+        exchange_one(at, peer, (uint8_t)i);
+    }
+    CHECK(host_counter(&at->host, "turns_by_loop") > before);
+}
+
+typedef struct {
+    bench *at;
+    int entered, left; /* eventfds: the loop thread is busy; it may go on */
+} busy;
+
+static void stay_busy(struct host *host, void *arg) {
+    busy *state = arg;
+    uint64_t count = 1;
+    (void)host;
+    CHECK(write(state->entered, &count, sizeof count) == (ssize_t)sizeof count);
+    CHECK(read(state->left, &count, sizeof count) == (ssize_t)sizeof count);
+}
+
+static void *make_busy(void *arg) {
+    busy *state = arg;
+    host_call(&state->at->host, stay_busy, state);
+    return NULL;
+}
+
+TEST(one_request_at_a_time_is_served_by_the_loop_thread) {
+    bench *at = bench_start(bench_defaults());
+    client peer;
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    if (strcmp(rsec_poller_name(), "epoll") == 0) {
+        ask_until_loop_driven(at, &peer);
+    } else { /* nothing there for an event loop to watch */
+        for (unsigned i = 0; i < 200; i++) {
+            exchange_one(at, &peer, (uint8_t)i);
+        }
+        CHECK_INT((long long)host_counter(&at->host, "turns_by_loop"), 0);
+    }
+    client_close(&peer);
+    bench_stop(at);
+}
+
+TEST(a_busy_loop_thread_loses_the_sockets_and_gets_them_back) {
+    bench *at = bench_start(bench_defaults());
+    client peer;
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    for (unsigned round = 0; round < 3 && strcmp(rsec_poller_name(), "epoll") == 0; round++) {
+        busy state = {.at = at, .entered = eventfd(0, 0), .left = eventfd(0, 0)};
+        uint64_t count = 1;
+        pthread_t thread;
+        ask_until_loop_driven(at, &peer);
+        CHECK_INT(pthread_create(&thread, NULL, make_busy, &state), 0);
+        CHECK(read(state.entered, &count, sizeof count) == (ssize_t)sizeof count);
+        /* Nobody but the I/O thread is left to answer, on this connection and on a new one. */
+        uint8_t asked[RSEC_PACKET_MAX];
+        CHECK(client_send(&peer, asked, bench_request(at, RSEC_STATUS_SERVER, (uint8_t)round, asked)));
+        bench_receive(at, &peer, asked, RSEC_ACCESS_ACCEPT);
+        CHECK(client_send(&peer, asked, bench_request(at, RSEC_STATUS_SERVER, (uint8_t)(round + 8), asked)));
+        bench_receive(at, &peer, asked, RSEC_ACCESS_ACCEPT);
+        CHECK(write(state.left, &count, sizeof count) == (ssize_t)sizeof count);
+        CHECK_INT(pthread_join(thread, NULL), 0);
+        close(state.entered);
+        close(state.left);
+    }
+    client_close(&peer);
+    bench_stop(at);
+}
+
+TEST(more_than_a_few_requests_give_the_sockets_back) {
+    bench *at = bench_start(bench_defaults());
+    client peer;
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    for (unsigned round = 0; round < 3 && strcmp(rsec_poller_name(), "epoll") == 0; round++) {
+        ask_until_loop_driven(at, &peer);
+        uint8_t asked[100][RSEC_PACKET_MAX], stream[100 * 128];
+        size_t len = 0;
+        for (uint8_t i = 0; i < 100; i++) {
+            size_t one = bench_request(at, RSEC_ACCESS_REQUEST, i, asked[i]);
+            CHECK(len + one <= sizeof stream);
+            memcpy(stream + len, asked[i], one);
+            len += one;
+        }
+        CHECK(client_send(&peer, stream, len)); /* all of them in one record */
+        for (uint8_t i = 0; i < 100; i++) {
+            bench_receive(at, &peer, asked[i], RSEC_ACCESS_ACCEPT);
+        }
+    }
+    client_close(&peer);
+    bench_stop(at);
+}
+
+TEST(a_loop_driven_engine_stops_as_any_other) {
+    bench *at = bench_start(bench_defaults());
+    client peer;
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    if (strcmp(rsec_poller_name(), "epoll") == 0) {
+        ask_until_loop_driven(at, &peer);
+    }
+    exchange_one(at, &peer, 0); /* the handshake is done on both sides */
+    CHECK(host_stop(&at->host, RSEC_NS_PER_S));
+    CHECK(client_sees_close_notify(&peer)); /* TLS-11 */
+    client_close(&peer);
+    bench_stop(at);
+}
+
+TEST(lim_2_idle_connections_end_while_the_loop_thread_drives) {
+    host_options options = host_defaults();
+    options.settings.idle_timeout_ns = RSEC_NS_PER_S / 5;
+    bench *at = bench_start(&options);
+    client peer, idle;
+    char text[RSEC_EVENT_TEXT];
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    CHECK(client_open(&idle, at->ctx, at->host.port));
+    for (unsigned i = 0; i < EXCHANGES_MAX && host_counter(&at->host, "idle_timeout") == 0; i++) {
+        exchange_one(at, &peer, (uint8_t)i);
+    }
+    CHECK(host_wait_event(&at->host, RSEC_EVENT_IDLE_TIMEOUT, 1, text));
+    CHECK(client_sees_close_notify(&idle));
+    exchange_one(at, &peer, 1); /* and the busy one is still there */
+    client_close(&peer);
+    client_close(&idle);
+    bench_stop(at);
+}
