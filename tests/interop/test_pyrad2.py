@@ -116,3 +116,19 @@ def drop_in(
 def test_a_server_needs_nothing_but_the_new_name(drop_in: int, pyrad2_python: str, certs: Certificates) -> None:
     """The same text, run with pyradsec and with pyrad2, answers the same."""
     check(talk(pyrad2_python, drop_in, certs))
+
+
+@pytest.mark.timeout(400)
+def test_the_shipped_dictionaries_are_the_same_to_pyrad2(
+    pyrad2_python: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Whoever moves can take them along in both directions: keys, types, flags, parents, values, vendors' formats."""
+    seen = {}
+    for package, python, env in (("pyradsec", sys.executable, environment), ("pyrad2", pyrad2_python, None)):
+        script = tmp_path / f"{package}_dump.py"
+        script.write_text((HERE / "dump_dictionary.py").read_text().replace("pyradsec", package))
+        done = run([python, str(script), str(ROOT / "dict/dictionary")], env=env, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        seen[package] = json.loads(done.stdout)
+    assert seen["pyradsec"] == seen["pyrad2"]
+    assert len(seen["pyrad2"]["attributes"]) > 6000

@@ -429,3 +429,21 @@ def test_single_files_can_be_read(tmp_path: Path) -> None:
     made = Dictionary(str(mine), include_base_dir="/")
     assert isinstance(made["Site"], Attribute)
     assert made.attrindex["Mikrotik-Rate-Limit"] == (14988, 8)
+
+
+# --- documentation ---
+
+
+def test_documented_table() -> None:
+    """docs/dictionaries.md has a row for each file, with the numbers of attributes and values."""
+    text = (FOLDER.parent / "docs/dictionaries.md").read_text(encoding="utf-8")
+    rows = {name: (int(a), int(v)) for name, a, v in re.findall(r"^\| `(\S+)` \| .* \| (\d+) \| (\d+) \|$", text, re.M)}
+    counted = {}
+    for file in FILES:
+        words = [tokens[0] for tokens in directives(file)]
+        counted[file.removeprefix("dictionary.")] = (words.count("ATTRIBUTE"), words.count("VALUE"))
+    assert rows == counted
+    total = re.search(r"^(\d+) attributes and (\d+) names of values, in (\d+) files", text, re.M)
+    assert total is not None
+    attributes, values = (sum(column) for column in zip(*counted.values(), strict=True))
+    assert tuple(map(int, total.groups())) == (attributes, values, len(FILES))
