@@ -12,7 +12,7 @@ import pytest
 
 from pyradsec.constants import ErrorCause
 from pyradsec.dictionary import Attribute, Dictionary
-from pyradsec.packet import AuthPacket, Packet
+from pyradsec.packet import AuthPacket
 
 FOLDER = Path(__file__).resolve().parents[2] / "dict"
 FACTS: dict[str, dict[str, Any]] = tomllib.loads(
@@ -46,7 +46,7 @@ def shipped() -> Dictionary:
 
 def numbers(text: str) -> list[int]:
     """The numbers in "1-3 7"."""
-    found = []
+    found: list[int] = []
     for part in text.split():
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
@@ -308,7 +308,7 @@ def test_values_fit_their_attributes(shipped: Dictionary) -> None:
 # --- in packets ---
 
 
-def reread(packet: Packet, shipped: Dictionary) -> AuthPacket:
+def reread(packet: AuthPacket, shipped: Dictionary) -> AuthPacket:
     return AuthPacket(secret=b"xyzzy5461", packet=packet.request_packet(), dict=shipped)
 
 
