@@ -11,6 +11,7 @@ static const char *const texts[RSEC_STATUS_COUNT] = {
     [RSEC_ATTR_LENGTH] = "attribute length below 2",
     [RSEC_ATTR_OVERRUN] = "attribute runs past the end of the packet",
     [RSEC_ATTR_VALUE] = "the value does not fit its data type",
+    [RSEC_FRAGMENT] = "the fragments of a value do not follow each other up to a last one",
     [RSEC_BAD_REQUEST_AUTH] = "Request Authenticator does not verify",
     [RSEC_BAD_RESPONSE_AUTH] = "Response Authenticator does not verify",
     [RSEC_BAD_MESSAGE_AUTH] = "Message-Authenticator does not verify",
