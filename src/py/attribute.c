@@ -2,8 +2,7 @@
 
 #include "py/dictionary.h"
 
-#include "wire/code.h"
-
+#include <string.h>
 #include <structmember.h>
 
 /* values is a BiDict of pyradsec.bidict: name -> encoded octets. Its type is looked up once a module. */
@@ -184,10 +183,83 @@ int rsec_py_attribute_register(PyObject *module, rsec_py_state *state) {
     return state->attribute_type != NULL ? PyModule_AddType(module, state->attribute_type) : -1;
 }
 
-static int find_key(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
-                    PyObject **key) {
-    *attribute = NULL;
-    *key = NULL;
+/* --- where a name's values are --- */
+
+/* `found` as an Attribute with everything that the packet path relies on; TypeError otherwise. */
+static int check_entry(rsec_py_state *state, PyObject *found, PyObject *name) {
+    if (!PyObject_TypeCheck(found, state->attribute_type)) {
+        PyErr_Format(PyExc_TypeError, "Dictionary.attributes[%R]: expected an Attribute, found %.100s", name,
+                     Py_TYPE(found)->tp_name);
+        return -1;
+    }
+    const rsec_py_attribute *attribute = (const rsec_py_attribute *)found;
+    if (attribute->name == NULL || attribute->code == NULL || attribute->values == NULL || attribute->vendor == NULL ||
+        attribute->sub_attributes == NULL || attribute->parent == NULL || !PyUnicode_Check(attribute->vendor)) {
+        PyErr_Format(PyExc_TypeError,
+                     "Dictionary.attributes[%R]: name, code, vendor, values, sub_attributes or parent is "
+                     "missing or of another type",
+                     name);
+        return -1;
+    }
+    return 0;
+}
+
+/* The code of a sub-attribute into the front of place->codes. */
+static int add_code(rsec_py_place *place, const rsec_py_attribute *attribute) {
+    long code = PyLong_Check(attribute->code) ? PyLong_AsLong(attribute->code) : -1;
+    if (code < 0 || code > 255 || place->depth == RSEC_TLV_DEPTH_MAX) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError,
+                     "attribute %S: expected codes of 0 to 255 in at most %d containers, found code %R",
+                     place->attribute->name, RSEC_TLV_DEPTH_MAX, attribute->code);
+        return -1;
+    }
+    memmove(place->codes + 1, place->codes, place->depth);
+    place->codes[0] = (uint8_t)code;
+    place->depth++;
+    return 0;
+}
+
+/* The outermost attribute around place->attribute, itself when there is none: a new reference; codes on the way are noted. */
+static rsec_py_attribute *find_root(rsec_py_state *state, rsec_py_place *place) {
+    rsec_py_attribute *at = (rsec_py_attribute *)Py_NewRef(place->attribute);
+    while (at->is_sub_attribute && PyObject_TypeCheck(at->parent, state->attribute_type)) {
+        rsec_py_attribute *parent = (rsec_py_attribute *)Py_NewRef(at->parent);
+        int rc = check_entry(state, (PyObject *)parent, place->attribute->name);
+        if (rc == 0 && parent->type == RSEC_TYPE_EVS) {
+            Py_DECREF(parent); /* what is inside an evs has a storage key of its own */
+            return at;
+        }
+        rc = rc == 0 ? add_code(place, at) : rc;
+        Py_DECREF(at);
+        at = parent;
+        if (rc < 0) {
+            Py_DECREF(at);
+            return NULL;
+        }
+    }
+    return at;
+}
+
+/* The storage key of an attribute that is not inside a container: of the top level, a vendor's, or in an evs. */
+static PyObject *root_key(rsec_py_state *state, PyObject *dictionary, const rsec_py_attribute *root) {
+    if (!root->is_sub_attribute && PyUnicode_GetLength(root->vendor) == 0) {
+        return Py_NewRef(root->code);
+    }
+    /* The key holds the vendor's number, which the dictionary's index knows. */
+    PyObject *forward = rsec_py_dictionary_keys(state, dictionary);
+    PyObject *key = forward != NULL ? Py_XNewRef(PyDict_GetItemWithError(forward, root->name)) : NULL;
+    if (forward != NULL && key == NULL && PyErr_Occurred() == NULL) {
+        PyErr_SetObject(PyExc_KeyError, root->name);
+    }
+    Py_XDECREF(forward);
+    return key;
+}
+
+int rsec_py_place_find(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_place *place) {
+    place->attribute = NULL;
+    place->key = NULL;
+    place->depth = 0;
     PyObject *attributes = rsec_py_dictionary_attributes(state, dictionary);
     if (attributes == NULL) {
         return -1;
@@ -197,52 +269,140 @@ static int find_key(rsec_py_state *state, PyObject *dictionary, PyObject *name, 
     if (found == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
-    if (!PyObject_TypeCheck(found, state->attribute_type)) {
-        PyErr_Format(PyExc_TypeError, "Dictionary.attributes[%R]: expected an Attribute, found %.100s", name,
-                     Py_TYPE(found)->tp_name);
+    if (check_entry(state, found, name) < 0) {
         Py_DECREF(found);
         return -1;
     }
-    *attribute = (rsec_py_attribute *)found;
-    if ((*attribute)->name == NULL || (*attribute)->code == NULL || (*attribute)->values == NULL ||
-        (*attribute)->vendor == NULL || !PyUnicode_Check((*attribute)->vendor)) {
-        PyErr_Format(PyExc_TypeError, "Dictionary.attributes[%R]: name, code, vendor or values is missing", name);
+    place->attribute = (rsec_py_attribute *)found;
+    rsec_py_attribute *root = find_root(state, place);
+    place->key = root != NULL ? root_key(state, dictionary, root) : NULL;
+    Py_XDECREF(root);
+    if (place->key == NULL) {
+        Py_CLEAR(place->attribute);
         return -1;
     }
-    if (!(*attribute)->is_sub_attribute && PyUnicode_GetLength((*attribute)->vendor) == 0) {
-        *key = Py_NewRef((*attribute)->code);
-        return 1;
-    }
-    if (PyUnicode_GetLength((*attribute)->vendor) == 0) {
-        return 0; /* part of a TLV or of an extended attribute, which packets carry as octets */
-    }
-    /* A vendor's: the key holds the vendor's number, which the dictionary's index knows. */
-    PyObject *forward = rsec_py_dictionary_keys(state, dictionary);
-    if (forward == NULL) {
-        return -1;
-    }
-    *key = Py_XNewRef(PyDict_GetItemWithError(forward, name));
-    Py_DECREF(forward);
-    if (*key == NULL && PyErr_Occurred() == NULL) {
-        PyErr_SetObject(PyExc_KeyError, name);
-    }
-    if (*key != NULL && PyTuple_Check(*key) && PyTuple_GET_SIZE(*key) != 2) {
-        Py_CLEAR(*key); /* part of a vendor's TLV, or in an extended attribute */
-        return 0;
-    }
-    return *key != NULL ? 1 : -1;
+    return 1;
 }
 
-int rsec_py_attribute_find(rsec_py_state *state, PyObject *dictionary, PyObject *name, rsec_py_attribute **attribute,
-                           PyObject **key) {
-    int rc = find_key(state, dictionary, name, attribute, key);
-    if (rc != 1) {
-        Py_CLEAR(*attribute);
+void rsec_py_place_release(rsec_py_place *place) {
+    Py_CLEAR(place->attribute);
+    Py_CLEAR(place->key);
+}
+
+/* --- what storage keys mean --- */
+
+int rsec_py_tables_open(rsec_py_state *state, PyObject *dictionary, rsec_py_tables *tables) {
+    *tables = (rsec_py_tables){state, NULL, NULL};
+    if (dictionary == NULL || dictionary == Py_None) {
+        return 0;
+    }
+    tables->names = rsec_py_dictionary_names(state, dictionary);
+    tables->attributes = tables->names != NULL ? rsec_py_dictionary_attributes(state, dictionary) : NULL;
+    if (tables->attributes == NULL || !PyDict_Check(tables->attributes)) {
+        rsec_py_tables_close(tables);
+        if (PyErr_Occurred() != NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* a dictionary of some other make */
+    }
+    return 0;
+}
+
+void rsec_py_tables_close(rsec_py_tables *tables) {
+    Py_CLEAR(tables->names);
+    Py_CLEAR(tables->attributes);
+}
+
+/* The entry of that name; what is no Attribute counts as none. */
+static int entry_of(const rsec_py_tables *tables, PyObject *name, rsec_py_attribute **attribute) {
+    PyObject *found = name != NULL ? Py_XNewRef(PyDict_GetItemWithError(tables->attributes, name)) : NULL;
+    if (found == NULL) {
+        return PyErr_Occurred() != NULL ? -1 : 0;
+    }
+    if (check_entry(tables->state, found, name) < 0) {
+        PyErr_Clear();
+        Py_DECREF(found);
+        return 0;
+    }
+    *attribute = (rsec_py_attribute *)found;
+    return 1;
+}
+
+int rsec_py_tables_at(const rsec_py_tables *tables, PyObject *key, rsec_py_attribute **attribute) {
+    *attribute = NULL;
+    if (tables->names == NULL) {
+        return 0;
+    }
+    PyObject *name = Py_XNewRef(PyDict_GetItemWithError(tables->names, key));
+    int rc = entry_of(tables, name, attribute);
+    Py_XDECREF(name);
+    if (rc == 1 && (*attribute)->is_sub_attribute) {
+        rsec_py_attribute *parent = (rsec_py_attribute *)(*attribute)->parent;
+        bool is_evs = PyObject_TypeCheck((PyObject *)parent, tables->state->attribute_type) &&
+                      parent->type == RSEC_TYPE_EVS;
+        if (!is_evs) { /* 90.1 and attribute 1 of vendor 90 are both (90, 1) in the index */
+            Py_CLEAR(*attribute);
+            rc = 0;
+        }
     }
     return rc;
 }
 
-PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute *attribute, PyObject *value) {
+int rsec_py_tables_inside(const rsec_py_tables *tables, const rsec_py_attribute *parent, long code,
+                          rsec_py_attribute **attribute) {
+    *attribute = NULL;
+    if (tables->attributes == NULL || parent == NULL || !PyDict_Check(parent->sub_attributes)) {
+        return 0;
+    }
+    PyObject *number = PyLong_FromLong(code);
+    PyObject *name = number != NULL ? Py_XNewRef(PyDict_GetItemWithError(parent->sub_attributes, number)) : NULL;
+    Py_XDECREF(number);
+    int rc = entry_of(tables, name, attribute);
+    Py_XDECREF(name);
+    return rc;
+}
+
+size_t rsec_py_attribute_width(const rsec_py_attribute *attribute) {
+    switch (attribute->type) {
+    case RSEC_TYPE_BYTE:
+        return 1;
+    case RSEC_TYPE_SHORT:
+        return 2;
+    case RSEC_TYPE_INTEGER:
+    case RSEC_TYPE_SIGNED:
+    case RSEC_TYPE_DATE:
+    case RSEC_TYPE_IPADDR:
+        return 4;
+    case RSEC_TYPE_ETHER:
+        return 6;
+    case RSEC_TYPE_INTEGER64:
+    case RSEC_TYPE_IFID:
+        return 8;
+    case RSEC_TYPE_IPV6ADDR:
+        return 16;
+    default:
+        return 0;
+    }
+}
+
+/* --- values --- */
+
+/* Puts the attribute's name in front of a TypeError's or ValueError's words. Returns NULL. */
+static PyObject *name_error(const rsec_py_attribute *attribute) {
+    if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        PyObject *kind = PyErr_GivenExceptionMatches(type, PyExc_ValueError) ? PyExc_ValueError : PyExc_TypeError;
+        PyErr_Format(kind, "attribute %S: %S", attribute->name, value != NULL ? value : Py_None);
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+    }
+    return NULL;
+}
+
+PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute *attribute, PyObject *value,
+                                   size_t max) {
     if (PyUnicode_Check(value)) {
         PyObject *values = rsec_py_bidict_forward(state, attribute->values);
         PyObject *found = NULL;
@@ -259,8 +419,8 @@ PyObject *rsec_py_attribute_encode(rsec_py_state *state, const rsec_py_attribute
             return found;
         }
     }
-    size_t max = attribute->concat ? RSEC_PACKET_MAX : RSEC_ATTR_VALUE_MAX;
-    return rsec_py_encode(attribute->type, value, max);
+    PyObject *bytes = rsec_py_encode(attribute->type, value, max);
+    return bytes != NULL ? bytes : name_error(attribute);
 }
 
 PyObject *rsec_py_attribute_decode(rsec_py_state *state, const rsec_py_attribute *attribute, rsec_view octets) {
@@ -278,5 +438,6 @@ PyObject *rsec_py_attribute_decode(rsec_py_state *state, const rsec_py_attribute
     if (found != NULL || PyErr_Occurred() != NULL) {
         return found;
     }
-    return rsec_py_decode(attribute->type, octets);
+    PyObject *value = rsec_py_decode(attribute->type, octets);
+    return value != NULL ? value : name_error(attribute);
 }

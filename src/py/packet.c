@@ -306,6 +306,7 @@ static int packet_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(self->raw_packet);
     Py_VISIT(self->dict);
     Py_VISIT(self->store);
+    Py_VISIT(self->obfuscated);
     Py_VISIT(self->peer); /* a Peer refers to nothing, but anything may be assigned */
     return 0;
 }
@@ -324,6 +325,7 @@ static int packet_clear(PyObject *op) {
     Py_CLEAR(self->raw_packet);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->store);
+    Py_CLEAR(self->obfuscated);
     Py_CLEAR(self->peer);
     return 0;
 }
@@ -394,7 +396,7 @@ static PyType_Spec packet_spec = {
     .slots = packet_slots,
 };
 
-/* Adds `methods` to the type: its methods are written in three files, one per noun. */
+/* Adds `methods` to the type: its methods are written in four files, one per noun. */
 static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
     for (; methods->ml_name != NULL; methods++) {
         PyObject *descr = PyDescr_NewMethod(type, methods);
@@ -410,6 +412,7 @@ static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
 int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
     state->packet_base = (PyTypeObject *)PyType_FromModuleAndSpec(module, &packet_spec, NULL);
     if (state->packet_base == NULL || add_methods(state->packet_base, rsec_py_packet_map_methods) < 0 ||
+        add_methods(state->packet_base, rsec_py_packet_obfuscated_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_reply_methods) < 0) {
         return -1;

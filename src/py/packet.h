@@ -2,7 +2,8 @@
  *
  * A received packet keeps its octets and decodes nothing: a name is looked up in the dictionary and searched for in the
  * octets. Only when raw keys, iteration or a change ask for it is `store` made, a dict of key -> list of bytes in order of
- * first insertion, which is the truth from then on. A packet that is being built has a store from the start.
+ * first insertion, which is the truth from then on. A packet that is being built has a store from the start. A container (TLV,
+ * extended attribute) is a dict in there, code -> list of bytes or dict; its sub-attributes have no keys of their own.
  *
  * Elements of a list in the store are bytes as they go out, with one exception: a str under an `encrypt=1` attribute is
  * clear text, hidden when the packet is serialised.
@@ -13,6 +14,7 @@
 #define RSEC_PY_PACKET_H
 
 #include "py/attribute.h"
+#include "wire/container.h"
 #include "wire/packet.h"
 #include "wire/writer.h"
 
@@ -25,6 +27,7 @@ typedef struct {
     PyObject *dict;       /* the Dictionary; NULL: no such attribute */
     PyObject *peer;       /* the Peer it came from, or None */
     PyObject *store;      /* dict; NULL: still to be made from raw_packet */
+    PyObject *obfuscated; /* dict: name -> list of clear values, set_obfuscated(); NULL: none */
 } rsec_py_packet;
 
 /* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket
@@ -47,8 +50,22 @@ int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer);
 /* Whether attribute `type` of the top level is there: 1, 0. */
 int rsec_py_packet_has(rsec_py_packet *self, uint8_t type);
 
-/* The widths of a vendor's type and length fields in octets, from the dictionary; 1 and 1 when it says nothing. */
-int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, unsigned *type_len, unsigned *len_len);
+/* How a vendor writes its attributes, from the dictionary; one octet of type and one of length when it says nothing.
+ * ValueError for a format that is none. */
+int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, rsec_vendor_format *format);
+
+/* What is stored for a container attribute as a dict code -> list of bytes, or dict: the stored one itself, or a new one where
+ * octets are stored. PacketError, with attribute, place, what was expected and found, when those do not divide. `depth` is how
+ * deep what is inside lies, 1 in a container of the top level. New reference. */
+PyObject *rsec_py_container_open(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *stored,
+                                 unsigned depth);
+
+/* Whether the packet is one of RADIUS/1.1, where nothing is hidden and there is no Message-Authenticator (V11-3). */
+static inline bool rsec_py_packet_is_v11(const rsec_py_packet *self) {
+    int overflow = 0;
+    return self->radius_version != NULL && PyLong_Check(self->radius_version) &&
+           PyLong_AsLongAndOverflow(self->radius_version, &overflow) == 1;
+}
 
 /* The code as a number of 0..255. ValueError, TypeError. */
 int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code);
@@ -66,7 +83,8 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw);
 /* Adds the attribute that a keyword names: User_Name is User-Name. */
 int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value);
 
-/* --- packet_map.c, packet_wire.c, packet_reply.c: what makes up the type --- */
+/* --- packet_map.c, packet_obfuscated.c, packet_wire.c, packet_reply.c: what makes up the type --- */
+extern PyMethodDef rsec_py_packet_obfuscated_methods[];
 extern PyMethodDef rsec_py_packet_map_methods[];
 extern PyMethodDef rsec_py_packet_wire_methods[];
 extern PyMethodDef rsec_py_packet_reply_methods[];

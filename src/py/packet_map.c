@@ -1,130 +1,30 @@
-/* The packet as a mapping: by name to decoded values, by number or tuple to the octets (contract §8.2). */
-#include "py/packet.h" /* Python.h comes before every system header */
+/* The packet as a mapping: by name to decoded values, by number or tuple to the octets (contract §8.2). Names reach into
+ * containers; a container's own name stands for a dict of what is in it. */
+#include "py/packet_values.h" /* Python.h comes before every system header */
 
-#include "crypto/hide.h"
 #include "py/dictionary.h"
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <string.h>
-
-enum { NO_TAG = -1, TAG_MAX = 0x1f /* RFC 2868 §3.1: a first octet above this is data, not a tag */ };
-
-/* What a name stands for. */
-typedef struct {
-    rsec_py_attribute *attribute; /* owned */
-    PyObject *key;                /* owned */
-    int tag;                      /* from "Name:tag", or NO_TAG */
-} target;
-
-/* Splits "Name:7" and looks "Name" up. 1, 0, -1 as rsec_py_attribute_find. */
-static int find_tagged(rsec_py_packet *self, PyObject *name, target *found) {
-    Py_ssize_t len = PyUnicode_GetLength(name);
-    Py_ssize_t colon = PyUnicode_FindChar(name, ':', 0, len, -1);
-    if (colon < 0) {
-        return colon == -1 ? 0 : -1;
-    }
-    PyObject *base = PyUnicode_Substring(name, 0, colon), *text = PyUnicode_Substring(name, colon + 1, len);
-    PyObject *number = text != NULL ? PyLong_FromUnicodeObject(text, 10) : NULL;
-    long tag = number != NULL ? PyLong_AsLong(number) : -1;
-    int rc = base != NULL && text != NULL ? 0 : -1;
-    if (rc == 0 && (PyErr_Occurred() != NULL || tag < 0 || tag > 255)) {
-        PyErr_Clear(); /* not a tag: no such name */
-    } else if (rc == 0) {
-        rc = rsec_py_attribute_find(self->state, self->dict, base, &found->attribute, &found->key);
-        found->tag = (int)tag;
-    }
-    Py_XDECREF(base);
-    Py_XDECREF(text);
-    Py_XDECREF(number);
-    return rc;
-}
-
-/* 1: found, `found->key` to be released; 0: unknown name; -1: exception, AttributeError when there is no dictionary. */
-static int find(rsec_py_packet *self, PyObject *name, target *found) {
-    *found = (target){NULL, NULL, NO_TAG};
-    if (self->dict == NULL || self->dict == Py_None) {
-        PyErr_Format(PyExc_AttributeError, "the packet has no dictionary to look %R up in", name);
-        return -1;
-    }
-    int rc = rsec_py_attribute_find(self->state, self->dict, name, &found->attribute, &found->key);
-    return rc != 0 ? rc : find_tagged(self, name, found);
-}
-
-static void release(target *at) {
-    Py_CLEAR(at->attribute);
-    Py_CLEAR(at->key);
-}
 
 /* --- reading --- */
 
-/* Uncovers a salted value; new bytes. */
-static PyObject *unhide_salted(rsec_py_packet *self, const target *at, rsec_view octets) {
-    rsec_view secret, authenticator;
-    uint8_t plain[256];
-    size_t len = sizeof plain;
-    if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
-        return NULL;
+/* The element of a list in the store as octets: text under `encrypt=1` is hidden first. New bytes. */
+static PyObject *octets_of(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *element) {
+    if (PyUnicode_Check(element)) {
+        Py_ssize_t len;
+        const char *text = PyUnicode_AsUTF8AndSize(element, &len);
+        return text != NULL ? rsec_py_password_hide(self, attribute->name, rsec_view_of(text, (size_t)len)) : NULL;
     }
-    if (self->request_authenticator != NULL && PyBytes_Check(self->request_authenticator)) {
-        authenticator = rsec_py_bytes_view(self->request_authenticator);
+    if (!PyBytes_Check(element)) {
+        return PyErr_Format(PyExc_TypeError, "attribute %S: expected bytes in the packet, found %.100s",
+                            attribute->name, Py_TYPE(element)->tp_name);
     }
-    rsec_status status = rsec_salted_unhide(self->state->digest, secret, authenticator, octets, plain, &len);
-    if (status != RSEC_OK) {
-        const char *name = PyUnicode_AsUTF8(at->attribute->name);
-        return name != NULL ? rsec_py_fail(self->state, status, name) : NULL;
-    }
-    PyObject *value = rsec_py_attribute_decode(self->state, at->attribute, rsec_view_of(plain, len));
-    OPENSSL_cleanse(plain, sizeof plain);
-    return value;
+    return Py_NewRef(element);
 }
 
-/* Hides clear text as User-Password is; new bytes. */
-static PyObject *hide_password(rsec_py_packet *self, PyObject *text) {
-    rsec_view secret, authenticator;
-    uint8_t out[RSEC_ATTR_VALUE_MAX];
-    size_t len = sizeof out;
-    Py_ssize_t text_len;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(text, &text_len);
-    if (utf8 == NULL || rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
-        return NULL;
-    }
-    rsec_status status = rsec_password_hide(self->state->digest, secret, authenticator,
-                                            rsec_view_of(utf8, (size_t)text_len), out, &len);
-    return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, len)) : rsec_py_fail(self->state, status, "password");
-}
-
-/* The value of one attribute's octets, without its tag. NULL without an exception: it carries another tag. */
-static PyObject *decode_one(rsec_py_packet *self, const target *at, rsec_view octets) {
-    const rsec_py_attribute *attribute = at->attribute;
-    uint8_t untagged[4];
-    if (attribute->has_tag && octets.len > 0) {
-        bool is_number = attribute->type == RSEC_TYPE_INTEGER && attribute->encrypt == 0;
-        bool is_tagged = octets.ptr[0] <= TAG_MAX;
-        if (at->tag != NO_TAG && (!is_tagged || octets.ptr[0] != at->tag)) {
-            return NULL;
-        }
-        if (is_number && octets.len == 4) {
-            memcpy(untagged, octets.ptr, 4);
-            untagged[0] = 0;
-            octets = rsec_view_of(untagged, 4);
-        } else if (is_tagged) {
-            octets = rsec_view_part(octets, 1, octets.len - 1);
-        }
-    } else if (at->tag != NO_TAG && !(octets.len > 0 && octets.ptr[0] == at->tag)) {
-        return NULL;
-    }
-    if (attribute->encrypt == 1) {
-        return rsec_py_bytes(octets); /* what pw_decrypt takes, always */
-    }
-    if (attribute->encrypt == 2) {
-        return unhide_salted(self, at, octets);
-    }
-    return rsec_py_attribute_decode(self->state, attribute, octets);
-}
-
-static int append_decoded(rsec_py_packet *self, const target *at, rsec_view octets, PyObject *list) {
-    PyObject *value = decode_one(self, at, octets);
+static int append_decoded(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
+                          PyObject *list) {
+    PyObject *value = rsec_py_value_decode(self, attribute, tag, octets);
     if (value == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
@@ -133,81 +33,176 @@ static int append_decoded(rsec_py_packet *self, const target *at, rsec_view octe
     return rc;
 }
 
+/* Whether the values of `at` can be read straight from the octets received. */
+static bool is_direct(const rsec_py_packet *self, const rsec_py_target *at) {
+    return self->store == NULL && at->place.depth == 0 && PyLong_CheckExact(at->place.key) &&
+           !rsec_py_attribute_is_container(at->place.attribute);
+}
+
 /* The values of one attribute of the top level, straight from the octets received. */
-static int read_received(rsec_py_packet *self, const target *at, uint8_t type, PyObject *list) {
+static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t type, PyObject *list) {
+    const rsec_py_attribute *attribute = at->place.attribute;
     PyObject *raw = Py_NewRef(self->raw_packet);
     rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(raw)));
     rsec_attr attr;
     int rc = 0;
     uint8_t joined[RSEC_PACKET_MAX];
-    size_t joined_len = 0;
+    size_t joined_len = 0, width = attribute->array ? rsec_py_attribute_width(attribute) : 0;
     bool is_there = false;
     while (rc == 0 && rsec_attr_next(&walk, &attr) == RSEC_OK) {
         if (attr.type != type) {
             continue;
         }
         is_there = true;
-        if (!at->attribute->concat) {
-            rc = append_decoded(self, at, attr.value, list);
-        } else if (attr.value.len > 0) {
-            memcpy(joined + joined_len, attr.value.ptr, attr.value.len); /* parts of a packet: they fit */
-            joined_len += attr.value.len;
+        if (attribute->concat) {
+            if (attr.value.len > 0) {
+                memcpy(joined + joined_len, attr.value.ptr, attr.value.len); /* parts of a packet: they fit */
+                joined_len += attr.value.len;
+            }
+            continue;
         }
+        size_t step = width > 0 && attr.value.len % width == 0 ? width : attr.value.len, off = 0;
+        do {
+            rc = append_decoded(self, attribute, at->tag, rsec_view_part(attr.value, off, step), list);
+            off += step;
+        } while (rc == 0 && off < attr.value.len);
     }
-    if (rc == 0 && at->attribute->concat && is_there) {
-        rc = append_decoded(self, at, rsec_view_of(joined, joined_len), list);
+    if (rc == 0 && attribute->concat && is_there) {
+        rc = append_decoded(self, attribute, at->tag, rsec_view_of(joined, joined_len), list);
     }
     Py_DECREF(raw);
     return rc;
 }
 
-static int read_stored(rsec_py_packet *self, const target *at, PyObject *list) {
-    PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(self->store, at->key));
-    if (stored == NULL) {
-        return PyErr_Occurred() != NULL ? -1 : 0;
-    }
+/* Decodes a list of the store. */
+static int decode_list(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
+                       PyObject *list) {
     if (!PyList_Check(stored)) {
         PyErr_Format(PyExc_TypeError, "attribute %S: expected a list of bytes in the packet, found %.100s",
-                     at->attribute->name, Py_TYPE(stored)->tp_name);
-        Py_DECREF(stored);
+                     attribute->name, Py_TYPE(stored)->tp_name);
         return -1;
     }
     int rc = 0;
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
         PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
-        PyObject *bytes = PyUnicode_Check(element) ? hide_password(self, element) : Py_NewRef(element);
-        if (bytes != NULL && !PyBytes_Check(bytes)) {
-            PyErr_Format(PyExc_TypeError, "attribute %S: expected bytes in the packet, found %.100s",
-                         at->attribute->name, Py_TYPE(bytes)->tp_name);
-            rc = -1;
-        } else {
-            rc = bytes != NULL ? append_decoded(self, at, rsec_py_bytes_view(bytes), list) : -1;
-        }
+        PyObject *bytes = octets_of(self, attribute, element);
+        rc = bytes != NULL ? append_decoded(self, attribute, tag, rsec_py_bytes_view(bytes), list) : -1;
         Py_XDECREF(bytes);
         Py_DECREF(element);
     }
-    Py_DECREF(stored);
+    return rc;
+}
+
+/* What the store has for `place`: 1 and a new reference, 0, -1. */
+static int find_stored(rsec_py_packet *self, const rsec_py_place *place, PyObject **stored) {
+    PyObject *holder, *key;
+    *stored = NULL;
+    if (rsec_py_packet_materialise(self) < 0) {
+        return -1;
+    }
+    PyObject *store = Py_NewRef(self->store); /* looking things up may run code that clears the packet */
+    int rc = rsec_py_place_holder(self, store, place, false, false, &holder, &key);
+    Py_DECREF(store);
+    if (rc == 1) {
+        *stored = Py_XNewRef(PyDict_GetItemWithError(holder, key));
+        rc = *stored != NULL ? 1 : PyErr_Occurred() != NULL ? -1 : 0;
+        Py_DECREF(holder);
+        Py_DECREF(key);
+    }
     return rc;
 }
 
 /* The decoded values of what `at` names; an empty list when there are none. */
-static PyObject *read_values(rsec_py_packet *self, const target *at) {
-    PyObject *list = PyList_New(0);
+static PyObject *read_values(rsec_py_packet *self, const rsec_py_target *at) {
+    PyObject *list = PyList_New(0), *stored;
     if (list == NULL) {
         return NULL;
     }
     int rc;
-    if (self->store == NULL && PyLong_CheckExact(at->key)) {
-        long type = PyLong_AsLong(at->key);
-        rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, list) : 0;
+    long type = is_direct(self, at) ? PyLong_AsLong(at->place.key) : RSEC_ATTR_VENDOR_SPECIFIC;
+    if (type == RSEC_ATTR_VENDOR_SPECIFIC || (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && rsec_py_packet_is_v11(self))) {
+        rc = find_stored(self, &at->place, &stored);
+        rc = rc == 1 ? decode_list(self, at->place.attribute, at->tag, stored, list) : rc;
+        Py_XDECREF(stored);
     } else {
-        rc = rsec_py_packet_materialise(self);
-        rc = rc == 0 ? read_stored(self, at, list) : rc;
+        rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, list) : 0;
     }
     if (rc < 0) {
         Py_CLEAR(list);
     }
     return list;
+}
+
+static PyObject *decode_container(rsec_py_packet *self, const rsec_py_tables *tables,
+                                  const rsec_py_attribute *attribute, PyObject *stored, unsigned depth);
+
+/* What is under one code of a container: a dict, or a list of values. `inside` is NULL where the dictionary has no name. */
+static PyObject *decode_inside(rsec_py_packet *self, const rsec_py_tables *tables, const rsec_py_attribute *inside,
+                               PyObject *stored, unsigned depth) {
+    if (PyDict_Check(stored) || (inside != NULL && inside->type == RSEC_TYPE_TLV)) {
+        return decode_container(self, tables, inside, stored, depth);
+    }
+    if (inside == NULL) {
+        return PySequence_List(stored); /* a copy: what is stored is had by number */
+    }
+    PyObject *list = PyList_New(0);
+    if (list != NULL && decode_list(self, inside, RSEC_PY_NO_TAG, stored, list) < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* A container as a dict of names, and of numbers where there are no names. */
+static PyObject *decode_container(rsec_py_packet *self, const rsec_py_tables *tables,
+                                  const rsec_py_attribute *attribute, PyObject *stored, unsigned depth) {
+    if (depth > RSEC_TLV_DEPTH_MAX) {
+        return PyErr_Format(PyExc_ValueError, "expected at most %d containers in each other, found more",
+                            RSEC_TLV_DEPTH_MAX);
+    }
+    PyObject *from = attribute != NULL ? rsec_py_container_open(self, attribute, stored, depth) : Py_NewRef(stored);
+    PyObject *dict = from != NULL ? PyDict_New() : NULL, *code, *values;
+    int rc = dict != NULL ? 0 : -1;
+    Py_ssize_t pos = 0;
+    while (rc == 0 && PyDict_Next(from, &pos, &code, &values)) {
+        rsec_py_attribute *inside = NULL;
+        PyObject *decoded = NULL;
+        Py_INCREF(code);
+        Py_INCREF(values);
+        long number = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
+        PyErr_Clear();
+        rc = rsec_py_tables_inside(tables, attribute, number, &inside);
+        decoded = rc >= 0 ? decode_inside(self, tables, inside, values, depth + 1) : NULL;
+        rc = decoded != NULL ? PyDict_SetItem(dict, inside != NULL ? inside->name : code, decoded) : -1;
+        Py_XDECREF(decoded);
+        Py_XDECREF(inside);
+        Py_DECREF(code);
+        Py_DECREF(values);
+    }
+    Py_XDECREF(from);
+    if (rc < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+/* A container by its name; NULL without an exception when there is none. */
+static PyObject *read_container(rsec_py_packet *self, const rsec_py_target *at) {
+    PyObject *stored, *dict = NULL;
+    rsec_py_tables tables;
+    if (find_stored(self, &at->place, &stored) != 1) {
+        return NULL;
+    }
+    if (rsec_py_tables_open(self->state, self->dict, &tables) == 0) {
+        dict = decode_container(self, &tables, at->place.attribute, stored, at->place.depth + 1);
+        rsec_py_tables_close(&tables);
+    }
+    Py_DECREF(stored);
+    return dict;
+}
+
+/* The number that a KeyError tells for a name without values: the storage key, or the code inside a container. */
+static void fail_absent(const rsec_py_place *place) {
+    PyErr_SetObject(PyExc_KeyError, place->depth > 0 ? place->attribute->code : place->key);
 }
 
 PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
@@ -224,120 +219,205 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
         }
         return stored;
     }
-    target at;
-    int found = find(self, key, &at);
+    rsec_py_target at;
+    int found = rsec_py_target_find(self, key, &at);
     if (found <= 0) {
         if (found == 0) {
             PyErr_SetObject(PyExc_KeyError, key);
         }
         return NULL;
     }
-    PyObject *list = read_values(self, &at);
-    if (list != NULL && PyList_GET_SIZE(list) == 0) {
-        PyErr_SetObject(PyExc_KeyError, at.key);
-        Py_CLEAR(list);
+    bool is_container = rsec_py_attribute_is_container(at.place.attribute);
+    PyObject *values = is_container ? read_container(self, &at) : read_values(self, &at);
+    if (values != NULL && !is_container && PyList_GET_SIZE(values) == 0) {
+        Py_CLEAR(values);
     }
-    release(&at);
-    return list;
+    if (values == NULL && PyErr_Occurred() == NULL) {
+        fail_absent(&at.place);
+    }
+    rsec_py_target_release(&at);
+    return values;
 }
 
 /* --- writing --- */
 
-/* The element for `value` as the store keeps it. */
-static PyObject *encode_one(rsec_py_packet *self, const target *at, PyObject *value) {
-    const rsec_py_attribute *attribute = at->attribute;
-    if (attribute->encrypt == 1 && PyUnicode_Check(value)) {
-        return Py_NewRef(value); /* hidden when the packet is serialised */
-    }
-    PyObject *bytes = rsec_py_attribute_encode(self->state, attribute, value);
-    if (bytes == NULL || (attribute->encrypt != 2 && at->tag == NO_TAG)) {
-        return bytes;
-    }
-    uint8_t out[RSEC_ATTR_VALUE_MAX];
-    size_t len = 0;
-    rsec_view octets = rsec_py_bytes_view(bytes);
-    rsec_status status = RSEC_OK;
-    if (at->tag != NO_TAG && attribute->encrypt != 2 && attribute->type == RSEC_TYPE_INTEGER && octets.len == 4) {
-        memcpy(out, octets.ptr, 4); /* RFC 2868 §3.1: the tag takes the first of the four octets */
-        out[0] = (uint8_t)at->tag;
-        Py_DECREF(bytes);
-        return rsec_py_bytes(rsec_view_of(out, 4));
-    }
-    size_t head = at->tag != NO_TAG ? 1 : 0;
-    out[0] = (uint8_t)(at->tag != NO_TAG ? at->tag : 0);
-    if (attribute->encrypt == 2) {
-        rsec_view secret, authenticator;
-        uint8_t salt[2];
-        if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
-            Py_DECREF(bytes);
-            return NULL;
-        }
-        len = sizeof out - head;
-        status = RAND_bytes(salt, sizeof salt) != 1
-                     ? RSEC_CRYPTO
-                     : rsec_salted_hide(self->state->digest, secret, authenticator, salt, octets, out + head, &len);
-    } else if (octets.len + head > sizeof out) {
-        status = RSEC_TOO_LONG;
-    } else {
-        memcpy(out + head, octets.ptr, octets.len);
-        len = octets.len;
-    }
-    Py_DECREF(bytes);
-    if (status != RSEC_OK) {
-        return PyErr_Format(PyExc_ValueError, "attribute %S: %s", attribute->name, rsec_status_text(status));
-    }
-    return rsec_py_bytes(rsec_view_of(out, len + head));
-}
+static PyObject *encode_container(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
+                                  unsigned depth);
 
-/* Appends the element or elements for `value`, a scalar, list or tuple, to `list`. */
-static int encode_all(rsec_py_packet *self, const target *at, PyObject *value, PyObject *list) {
-    bool is_many = PyList_Check(value) || PyTuple_Check(value);
-    /* The values' own code may change the list that they are in: neither its length nor its hold on them is relied on. */
-    for (Py_ssize_t i = 0; i < (is_many ? PySequence_Fast_GET_SIZE(value) : 1); i++) {
-        PyObject *one = Py_NewRef(is_many ? PySequence_Fast_GET_ITEM(value, i) : value);
-        PyObject *element = encode_one(self, at, one);
-        Py_DECREF(one);
-        int rc = element != NULL ? PyList_Append(list, element) : -1;
-        Py_XDECREF(element);
-        if (rc < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* A change makes the octets received a thing of the past for everything but verification. */
-static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool appends) {
-    target at;
-    int found = find(self, name, &at);
+/* The attribute that `name` names inside `attribute`, and what the store keeps for `value` there. */
+static int encode_named(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *name, PyObject *value,
+                        unsigned depth, PyObject *dict) {
+    rsec_py_target at;
+    int found = rsec_py_target_find(self, name, &at);
     if (found <= 0) {
         if (found == 0) {
             PyErr_SetObject(PyExc_KeyError, name);
         }
         return -1;
     }
-    int rc = rsec_py_packet_materialise(self);
-    PyObject *list = NULL, *store = rc == 0 ? Py_NewRef(self->store) : NULL; /* values may have code of their own */
-    if (rc == 0 && appends) {
-        list = Py_XNewRef(PyDict_GetItemWithError(store, at.key));
+    PyObject *encoded = NULL, *there = NULL, *code = at.place.attribute->code;
+    if (at.place.attribute->parent != (const PyObject *)attribute) {
+        PyErr_Format(PyExc_ValueError, "attribute %S: expected names of its own sub-attributes, found %R",
+                     attribute->name, name);
+    } else if (rsec_py_attribute_is_container(at.place.attribute)) {
+        encoded = encode_container(self, at.place.attribute, value, depth + 1);
+    } else {
+        encoded = rsec_py_values_encode(self, &at, value);
+    }
+    int rc = encoded != NULL ? 0 : -1;
+    if (rc == 0 && PyList_Check(encoded)) { /* "Name:1" and "Name:2" are values of one attribute */
+        there = Py_XNewRef(PyDict_GetItemWithError(dict, code));
         rc = PyErr_Occurred() != NULL ? -1 : 0;
     }
-    bool is_new = list == NULL;
-    if (rc == 0 && is_new) {
-        list = PyList_New(0);
+    if (rc == 0 && there != NULL && PyList_Check(there)) {
+        rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), encoded);
+    } else if (rc == 0) {
+        rc = PyDict_SetItem(dict, code, encoded);
     }
-    if (rc == 0 && list != NULL && !PyList_Check(list)) {
-        PyErr_Format(PyExc_TypeError, "attribute %R holds a %.100s that nothing can be added to", name,
-                     Py_TYPE(list)->tp_name);
+    Py_XDECREF(there);
+    Py_XDECREF(encoded);
+    rsec_py_target_release(&at);
+    return rc;
+}
+
+/* The same for a number. Where the dictionary has no name for it, values are octets. */
+static int encode_numbered(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *code, PyObject *value,
+                           unsigned depth, PyObject *dict) {
+    rsec_py_tables tables;
+    rsec_py_attribute *inside = NULL;
+    long number = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
+    if (number < 0 || number > 255) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "a container's keys are names or numbers of 0 to 255, found %R", code);
+        return -1;
+    }
+    if (rsec_py_tables_open(self->state, self->dict, &tables) < 0) {
+        return -1;
+    }
+    int rc = rsec_py_tables_inside(&tables, attribute, number, &inside);
+    rsec_py_tables_close(&tables);
+    if (rc == 1) {
+        rc = encode_named(self, attribute, inside->name, value, depth, dict);
+        Py_DECREF(inside);
+        return rc;
+    }
+    PyObject *encoded = NULL;
+    if (rc == 0 && PyDict_Check(value)) {
+        encoded = encode_container(self, NULL, value, depth + 1);
+    } else if (rc == 0 && (PyList_Check(value) || PyTuple_Check(value))) {
+        encoded = PySequence_List(value);
+    } else if (rc == 0 && (encoded = PyList_New(1)) != NULL) {
+        PyList_SET_ITEM(encoded, 0, Py_NewRef(value));
+    }
+    for (Py_ssize_t i = 0; encoded != NULL && PyList_Check(encoded) && i < PyList_GET_SIZE(encoded); i++) {
+        if (!PyBytes_Check(PyList_GET_ITEM(encoded, i))) {
+            PyErr_Format(PyExc_TypeError,
+                         "sub-attribute %ld, which the dictionary does not name: expected bytes, found %.100s", number,
+                         Py_TYPE(PyList_GET_ITEM(encoded, i))->tp_name);
+            Py_CLEAR(encoded);
+        }
+    }
+    rc = encoded != NULL ? PyDict_SetItem(dict, code, encoded) : -1;
+    Py_XDECREF(encoded);
+    return rc;
+}
+
+/* What the store keeps for a container: a new dict. `attribute` is NULL below a number without a name. */
+static PyObject *encode_container(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
+                                  unsigned depth) {
+    if (depth > RSEC_TLV_DEPTH_MAX) {
+        return PyErr_Format(PyExc_ValueError, "expected at most %d containers in each other, found more",
+                            RSEC_TLV_DEPTH_MAX);
+    }
+    if (!PyDict_Check(value)) {
+        return PyErr_Format(PyExc_TypeError, "attribute %S: expected a dict of sub-attributes, found %.100s",
+                            attribute != NULL ? attribute->name : Py_None, Py_TYPE(value)->tp_name);
+    }
+    PyObject *items = PyDict_Items(value), *dict = items != NULL ? PyDict_New() : NULL;
+    for (Py_ssize_t i = 0; dict != NULL && i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i), *key = PyTuple_GET_ITEM(pair, 0), *one = PyTuple_GET_ITEM(pair, 1);
+        int rc = PyUnicode_Check(key) && attribute != NULL ? encode_named(self, attribute, key, one, depth, dict)
+                                                           : encode_numbered(self, attribute, key, one, depth, dict);
+        if (rc < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    Py_XDECREF(items);
+    return dict;
+}
+
+/* Adds what `from`, as encode_container made it, has to the container `into`. */
+static int merge(PyObject *into, PyObject *from) {
+    PyObject *code, *added;
+    Py_ssize_t pos = 0;
+    int rc = 0;
+    while (rc == 0 && PyDict_Next(from, &pos, &code, &added)) {
+        PyObject *there = Py_XNewRef(PyDict_GetItemWithError(into, code));
+        if (there == NULL) {
+            rc = PyErr_Occurred() != NULL ? -1 : PyDict_SetItem(into, code, added);
+        } else if (PyDict_Check(there) && PyDict_Check(added)) {
+            rc = merge(there, added);
+        } else if (PyList_Check(there) && PyList_Check(added)) {
+            rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), added);
+        } else {
+            PyErr_Format(PyExc_TypeError, "sub-attribute %R: expected a %.100s in the packet, found a %.100s", code,
+                         Py_TYPE(added)->tp_name, Py_TYPE(there)->tp_name);
+            rc = -1;
+        }
+        Py_XDECREF(there);
+    }
+    return rc;
+}
+
+/* Appends `encoded`, a list or a container's dict, to what is under `key`. */
+static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObject *holder, PyObject *key,
+                          PyObject *encoded) {
+    PyObject *there = Py_XNewRef(PyDict_GetItemWithError(holder, key));
+    int rc = there == NULL && PyErr_Occurred() != NULL ? -1 : 0;
+    if (rc == 0 && there == NULL) {
+        rc = PyDict_SetItem(holder, key, encoded);
+    } else if (rc == 0 && PyDict_Check(encoded)) {
+        PyObject *open = rsec_py_container_open(self, at->place.attribute, there, at->place.depth + 1);
+        rc = open != NULL ? merge(open, encoded) : -1;
+        rc = rc == 0 && open != there ? PyDict_SetItem(holder, key, open) : rc;
+        Py_XDECREF(open);
+    } else if (rc == 0 && PyList_Check(there)) {
+        rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), encoded);
+    } else if (rc == 0) {
+        PyErr_Format(PyExc_TypeError, "attribute %S holds a %.100s that nothing can be added to",
+                     at->place.attribute->name, Py_TYPE(there)->tp_name);
         rc = -1;
     }
-    rc = rc == 0 && list != NULL ? encode_all(self, &at, value, list) : -1;
-    if (rc == 0 && is_new) {
-        rc = PyDict_SetItem(store, at.key, list);
+    Py_XDECREF(there);
+    return rc;
+}
+
+/* A change makes the octets received a thing of the past for everything but verification. */
+static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool appends) {
+    rsec_py_target at;
+    int found = rsec_py_target_find(self, name, &at);
+    if (found <= 0) {
+        if (found == 0) {
+            PyErr_SetObject(PyExc_KeyError, name);
+        }
+        return -1;
     }
-    Py_XDECREF(store);
-    Py_XDECREF(list);
-    release(&at);
+    PyObject *encoded = rsec_py_attribute_is_container(at.place.attribute)
+                            ? encode_container(self, at.place.attribute, value, at.place.depth + 1)
+                            : rsec_py_values_encode(self, &at, value);
+    int rc = encoded != NULL ? rsec_py_packet_materialise(self) : -1;
+    if (rc == 0) {
+        PyObject *store = Py_NewRef(self->store), *holder, *key; /* what is looked up may have code of its own */
+        rc = rsec_py_place_holder(self, store, &at.place, true, true, &holder, &key);
+        if (rc == 1) {
+            rc = appends ? append_encoded(self, &at, holder, key, encoded) : PyDict_SetItem(holder, key, encoded);
+            Py_DECREF(holder);
+            Py_DECREF(key);
+        }
+        Py_DECREF(store);
+    }
+    Py_XDECREF(encoded);
+    rsec_py_target_release(&at);
     return rc;
 }
 
@@ -349,26 +429,11 @@ int rsec_py_packet_add(rsec_py_packet *self, PyObject *name, PyObject *value) {
     return set_named(self, name, value, true);
 }
 
-/* The storage key of what names or numbers it: 1 with a new reference, 0 for an unknown name, -1. */
-static int key_of(rsec_py_packet *self, PyObject *name, PyObject **key) {
-    if (!PyUnicode_Check(name)) {
-        *key = Py_NewRef(name);
-        return 1;
-    }
-    target at;
-    int found = find(self, name, &at);
-    *key = at.key;
-    Py_XDECREF(at.attribute);
-    return found;
-}
-
-int rsec_py_packet_ass_subscript(PyObject *op, PyObject *name, PyObject *value) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    if (value != NULL && PyUnicode_Check(name)) {
-        return set_named(self, name, value, false);
-    }
-    PyObject *key;
-    int rc = key_of(self, name, &key);
+/* Deletes what is under a name; containers that it leaves empty go too. */
+static int delete_named(rsec_py_packet *self, PyObject *name) {
+    rsec_py_target at;
+    PyObject *holder, *key;
+    int rc = rsec_py_target_find(self, name, &at);
     if (rc <= 0) {
         if (rc == 0) {
             PyErr_SetObject(PyExc_KeyError, name);
@@ -376,12 +441,41 @@ int rsec_py_packet_ass_subscript(PyObject *op, PyObject *name, PyObject *value) 
         return -1;
     }
     rc = rsec_py_packet_materialise(self);
-    if (rc == 0) {
-        PyObject *store = Py_NewRef(self->store);
-        rc = value != NULL ? PyDict_SetItem(store, key, value) : PyDict_DelItem(store, key);
-        Py_DECREF(store);
+    PyObject *store = rc == 0 ? Py_NewRef(self->store) : NULL;
+    bool goes_on = rc == 0, is_first = true;
+    while (goes_on) {
+        rc = rsec_py_place_holder(self, store, &at.place, false, true, &holder, &key);
+        goes_on = false;
+        if (rc == 1) {
+            rc = is_first ? PyDict_Contains(holder, key) : 1;
+            rc = rc == 1 ? (PyDict_DelItem(holder, key) < 0 ? -1 : 1) : rc;
+            goes_on = rc == 1 && at.place.depth > 0 && PyDict_GET_SIZE(holder) == 0;
+            Py_DECREF(holder);
+            Py_DECREF(key);
+        }
+        if (rc == 0) {
+            fail_absent(&at.place);
+        }
+        at.place.depth -= goes_on ? 1 : 0;
+        is_first = false;
+        rc = rc == 1 ? 0 : -1;
     }
-    Py_DECREF(key);
+    Py_XDECREF(store);
+    rsec_py_target_release(&at);
+    return rc;
+}
+
+int rsec_py_packet_ass_subscript(PyObject *op, PyObject *key, PyObject *value) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    if (PyUnicode_Check(key)) {
+        return value != NULL ? set_named(self, key, value, false) : delete_named(self, key);
+    }
+    if (rsec_py_packet_materialise(self) < 0) {
+        return -1;
+    }
+    PyObject *store = Py_NewRef(self->store);
+    int rc = value != NULL ? PyDict_SetItem(store, key, value) : PyDict_DelItem(store, key);
+    Py_DECREF(store);
     return rc;
 }
 
@@ -398,31 +492,46 @@ static int stored(rsec_py_packet *self, PyObject *key) {
     return rc;
 }
 
+/* Whether something is stored at `place`. A container that does not divide has nothing in it. */
+static int is_stored(rsec_py_packet *self, const rsec_py_place *place) {
+    PyObject *found;
+    int rc = find_stored(self, place, &found);
+    Py_XDECREF(found);
+    if (rc < 0 && place->depth > 0 && PyErr_ExceptionMatches(self->state->packet_error)) {
+        PyErr_Clear();
+        rc = 0;
+    }
+    return rc;
+}
+
 int rsec_py_packet_contains(PyObject *op, PyObject *name) {
     rsec_py_packet *self = (rsec_py_packet *)op;
-    target at;
+    rsec_py_target at;
     if (!PyUnicode_Check(name)) {
         return stored(self, name);
     }
-    int rc = find(self, name, &at);
+    int rc = rsec_py_target_find(self, name, &at);
     if (rc != 1) {
         return rc;
     }
-    if (at.tag != NO_TAG) {
+    long type = is_direct(self, &at) && at.tag == RSEC_PY_NO_TAG ? PyLong_AsLong(at.place.key) : -1;
+    if (at.tag != RSEC_PY_NO_TAG && !rsec_py_attribute_is_container(at.place.attribute)) {
         PyObject *list = read_values(self, &at);
         rc = list != NULL ? PyList_GET_SIZE(list) > 0 : -1;
         Py_XDECREF(list);
-    } else if (self->store == NULL && PyLong_CheckExact(at.key)) {
-        long type = PyLong_AsLong(at.key);
-        rc = type >= 0 && type <= 255 ? rsec_py_packet_has(self, (uint8_t)type) : 0;
+    } else if (type >= 0 && type <= 255 && type != RSEC_ATTR_VENDOR_SPECIFIC) {
+        rc = rsec_py_packet_has(self, (uint8_t)type);
     } else {
-        rc = stored(self, at.key);
+        rc = is_stored(self, &at.place);
     }
-    release(&at);
+    rsec_py_target_release(&at);
     return rc;
 }
 
 int rsec_py_packet_has(rsec_py_packet *self, uint8_t type) {
+    if (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && self->store == NULL && rsec_py_packet_is_v11(self)) {
+        return 0; /* V11-3 */
+    }
     if (self->store == NULL) {
         rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(self->raw_packet)));
         rsec_attr attr;
@@ -471,31 +580,29 @@ PyObject *rsec_py_packet_richcompare(PyObject *op, PyObject *other, int how) {
     return result;
 }
 
-/* The names of storage keys: the dict behind attrindex.backward, or NULL without an exception when there is none. */
-static PyObject *names_by_key(rsec_py_packet *self) {
+static PyObject *packet_keys(PyObject *op, PyObject *unused) {
+    (void)unused;
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    rsec_py_tables tables;
     if (self->dict == NULL || self->dict == Py_None) {
         PyErr_SetString(PyExc_AttributeError, "the packet has no dictionary to take names from");
         return NULL;
     }
-    return rsec_py_dictionary_names(self->state, self->dict);
-}
-
-static PyObject *packet_keys(PyObject *op, PyObject *unused) {
-    (void)unused;
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    PyObject *names = rsec_py_packet_materialise(self) == 0 ? names_by_key(self) : NULL;
-    PyObject *keys = names != NULL ? PyDict_Keys(self->store) : NULL;
+    if (rsec_py_packet_materialise(self) < 0 || rsec_py_tables_open(self->state, self->dict, &tables) < 0) {
+        return NULL;
+    }
+    PyObject *keys = PyDict_Keys(self->store);
     for (Py_ssize_t i = 0; keys != NULL && i < PyList_GET_SIZE(keys); i++) {
-        PyObject *name = PyObject_GetItem(names, PyList_GET_ITEM(keys, i));
-        if (name != NULL) {
-            (void)PyList_SetItem(keys, i, name); /* the list is ours and long enough: cannot fail */
-        } else if (PyErr_ExceptionMatches(PyExc_KeyError)) {
-            PyErr_Clear(); /* nameless: the key stays */
-        } else {
+        rsec_py_attribute *attribute;
+        int rc = rsec_py_tables_at(&tables, PyList_GET_ITEM(keys, i), &attribute);
+        if (rc == 1) {
+            (void)PyList_SetItem(keys, i, Py_NewRef(attribute->name)); /* the list is ours and long enough */
+        } else if (rc < 0) {
             Py_CLEAR(keys);
         }
+        Py_XDECREF(attribute);
     }
-    Py_XDECREF(names);
+    rsec_py_tables_close(&tables);
     return keys;
 }
 
@@ -543,6 +650,7 @@ static PyObject *packet_clear_all(PyObject *op, PyObject *unused) {
         return NULL;
     }
     Py_XSETREF(self->store, store);
+    Py_CLEAR(self->obfuscated);
     Py_RETURN_NONE;
 }
 
@@ -563,6 +671,7 @@ PyMethodDef rsec_py_packet_map_methods[] = {
     {"add_attribute", (PyCFunction)(void (*)(void))packet_add_attribute, METH_FASTCALL,
      "add_attribute(name, value)\n--\n\nAppends a value, or each of a list or tuple. KeyError for an unknown name."},
     {"clear", packet_clear_all, METH_NOARGS, "clear()\n--\n\nRemoves all attributes."},
-    {"_store", packet_store, METH_NOARGS, "_store()\n--\n\nThe dict of storage key -> list of octets itself."},
+    {"_store", packet_store, METH_NOARGS,
+     "_store()\n--\n\nThe dict of storage key -> list of octets, or dict of a container, itself."},
     {NULL, NULL, 0, NULL},
 };

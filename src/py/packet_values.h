@@ -1,0 +1,43 @@
+/* What a name given to a packet stands for, and the values under it: tags, hiding, data types (contract §8.3, §8.4).
+ *
+ * All functions need the GIL. Those that return int give -1 and set an exception on failure.
+ */
+#ifndef RSEC_PY_PACKET_VALUES_H
+#define RSEC_PY_PACKET_VALUES_H
+
+#include "py/packet.h"
+
+enum { RSEC_PY_NO_TAG = -1 };
+
+/* "Name" or "Name:7". */
+typedef struct {
+    rsec_py_place place;
+    int tag; /* 0..255, or RSEC_PY_NO_TAG */
+} rsec_py_target;
+
+/* 1: found, to be released; 0: unknown name; -1: exception, AttributeError when the packet has no dictionary. */
+int rsec_py_target_find(rsec_py_packet *self, PyObject *name, rsec_py_target *target);
+void rsec_py_target_release(rsec_py_target *target);
+
+/* The dict in `store` that has the values of `place`, and their key in it: new references. With `creates` dicts that are missing
+ * on the way are made, with `changes` containers kept as octets are taken apart in place. 1, 0 when something on the way is
+ * missing, -1: PacketError for a container whose octets do not divide. */
+int rsec_py_place_holder(rsec_py_packet *self, PyObject *store, const rsec_py_place *place, bool creates, bool changes,
+                         PyObject **holder, PyObject **key);
+
+/* The value of one attribute's octets, without its tag; hidden ones uncovered. New reference; NULL without an exception when it
+ * carries another tag than `tag`. */
+PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets);
+
+/* What the store keeps for `value` or, of a list or tuple, for each of its elements: a new list. */
+PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value);
+
+/* Octets hidden as User-Password is (RFC 2865 §5.2), or as they are in RADIUS/1.1; new bytes. PacketError, which names
+ * `attribute` (any object), for more than 240 octets. */
+PyObject *rsec_py_password_hide(rsec_py_packet *self, PyObject *attribute, rsec_view clear);
+
+/* What set_obfuscated() has kept, encoded afresh: a new dict of storage keys, which take the place of those in the store, or
+ * NULL when there is nothing. */
+int rsec_py_packet_obfuscate(rsec_py_packet *self, PyObject **pending);
+
+#endif
