@@ -19,6 +19,14 @@ static PyObject *new_values(PyTypeObject *type) {
     return state->bidict_type != NULL ? PyObject_CallNoArgs(state->bidict_type) : NULL;
 }
 
+/* Lets packets know that attributes of this kind exist: most programs have none, and then nothing is looked up for them. */
+static void note_virtual(const rsec_py_attribute *attribute) {
+    rsec_py_state *state = attribute->is_virtual ? rsec_py_state_of_type(Py_TYPE((PyObject *)attribute)) : NULL;
+    if (state != NULL) {
+        state->has_virtual = true;
+    }
+}
+
 static int attribute_init(PyObject *op, PyObject *args, PyObject *kwargs) {
     static char *keywords[] = {"name",    "code",    "datatype", "is_sub_attribute", "vendor", "values",
                                "encrypt", "has_tag", "concat",   "virtual",          "array",  NULL};
@@ -73,6 +81,7 @@ static int attribute_init(PyObject *op, PyObject *args, PyObject *kwargs) {
     self->has_tag = (char)has_tag;
     self->concat = (char)concat;
     self->is_virtual = (char)is_virtual;
+    note_virtual(self);
     self->array = (char)array;
     return 0;
 failed:
@@ -130,6 +139,22 @@ static int set_type(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
+static PyObject *get_virtual(PyObject *op, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(((rsec_py_attribute *)op)->is_virtual);
+}
+
+static int set_virtual(PyObject *op, PyObject *value, void *closure) {
+    (void)closure;
+    int is_virtual = value != NULL ? PyObject_IsTrue(value) : 0;
+    if (is_virtual < 0) {
+        return -1;
+    }
+    ((rsec_py_attribute *)op)->is_virtual = (char)is_virtual;
+    note_virtual((rsec_py_attribute *)op);
+    return 0;
+}
+
 static PyObject *attribute_repr(PyObject *op) {
     rsec_py_attribute *self = (rsec_py_attribute *)op;
     return PyUnicode_FromFormat("<Attribute %S code %S type %s>", self->name, self->code,
@@ -146,13 +171,13 @@ static PyMemberDef attribute_members[] = {
     {"encrypt", T_INT, offsetof(rsec_py_attribute, encrypt), 0, "0: none, 1: User-Password, 2: salted, 3: Ascend."},
     {"has_tag", T_BOOL, offsetof(rsec_py_attribute, has_tag), 0, "Carries a tag (RFC 2868 §3.1)."},
     {"concat", T_BOOL, offsetof(rsec_py_attribute, concat), 0, "One value over several attributes (EAP-Message)."},
-    {"virtual", T_BOOL, offsetof(rsec_py_attribute, is_virtual), 0, "Never sent."},
     {"array", T_BOOL, offsetof(rsec_py_attribute, array), 0, "Several values in one attribute."},
     {"is_sub_attribute", T_BOOL, offsetof(rsec_py_attribute, is_sub_attribute), 0, "Lives inside another one."},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef attribute_getset[] = {
+    {"virtual", get_virtual, set_virtual, "Never sent.", NULL},
     {"type", get_type, set_type, "The data type's name: \"string\", \"integer\" and so on.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

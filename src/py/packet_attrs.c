@@ -303,8 +303,8 @@ static int put(gathering *on, unsigned depth, uint8_t code, PyObject *bytes) {
             unsigned num;
             on->codes[1 + depth] = code;
             const uint8_t *codes = codes_of(on, depth + 1, &num);
-            return fail_length(on->at, on->at->self->state->packet_error, codes, num, outer < inner ? outer : inner,
-                               octets.len);
+            PyObject *type = on->as->kind == AS_EXTENDED ? PyExc_ValueError : on->at->self->state->packet_error;
+            return fail_length(on->at, type, codes, num, outer < inner ? outer : inner, octets.len);
         }
         if (!on->may_flush) {
             return 1;
@@ -470,12 +470,19 @@ static int write_slots(const writing *at, const rsec_py_attribute *attribute, ui
     return rc;
 }
 
+/* Whether nothing in the dictionary bears on how a value is written: one value of a plain attribute, as most are. */
+static bool is_plain(const writing *at, PyObject *key, PyObject *value) {
+    return !at->self->state->has_virtual && PyLong_CheckExact(key) && PyList_CheckExact(value) &&
+           PyList_GET_SIZE(value) == 1 && PyBytes_CheckExact(PyList_GET_ITEM(value, 0)) &&
+           PyBytes_GET_SIZE(PyList_GET_ITEM(value, 0)) <= RSEC_ATTR_VALUE_MAX;
+}
+
 /* What is under `key`. */
 static int write_key(writing *at, PyObject *key, PyObject *value) {
-    rsec_py_attribute *attribute;
+    rsec_py_attribute *attribute = NULL;
     wrapper as;
     at->key = key;
-    int rc = rsec_py_tables_at(&at->tables, key, &attribute);
+    int rc = is_plain(at, key, value) ? 0 : rsec_py_tables_at(&at->tables, key, &attribute);
     if (rc == 1 && attribute->is_virtual) {
         Py_DECREF(attribute);
         return 0;
