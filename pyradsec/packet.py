@@ -60,6 +60,8 @@ _HEADER = (
 # Attributes that hold a password or a key under another name than `encrypt` tells, masked in repr().
 _MASKED = frozenset({"User-Password", "CHAP-Password", "Tunnel-Password", "MS-CHAP-MPPE-Keys"})
 
+_CONTAINERS = frozenset({"tlv", "extended", "long-extended"})
+
 CURRENT_ID = secrets.randbelow(254) + 1
 _id_lock = threading.Lock()
 
@@ -70,6 +72,28 @@ def create_id() -> int:
     with _id_lock:
         CURRENT_ID = (CURRENT_ID + 1) % 256
         return CURRENT_ID
+
+
+def _copied(value: Any) -> Any:
+    """Dicts and lists of its own, as containers nest them."""
+    if isinstance(value, dict):
+        return {key: _copied(inside) for key, inside in value.items()}
+    return list(value) if isinstance(value, list) else value
+
+
+def _is_secret(key: Any, attributes: Mapping[Any, Any]) -> bool:
+    return key in _MASKED or (key in attributes and attributes[key].encrypt != 0)
+
+
+def _shown_value(value: Any, attributes: Mapping[Any, Any]) -> str:
+    """A value or a container's dict as people may see it."""
+    if not isinstance(value, dict):
+        return repr(value)
+    inside = (
+        f"{key!r}: {'<hidden>' if _is_secret(key, attributes) else _shown_value(one, attributes)}"
+        for key, one in value.items()
+    )
+    return "{" + ", ".join(inside) + "}"
 
 
 class Packet(_core.PacketBase):
@@ -171,8 +195,8 @@ class Packet(_core.PacketBase):
     def __getstate__(self) -> dict[str, Any]:
         """Header, attributes and what was added to the instance; not the peer, which is a connection's."""
         state = {name: getattr(self, name) for name in _HEADER if hasattr(self, name)}
-        store = {key: list(value) if isinstance(value, list) else value for key, value in self.items()}
-        return {"header": state, "store": store, "more": dict(self.__dict__)}
+        state["_obfuscated"] = _copied(self._obfuscated)
+        return {"header": state, "store": _copied(self._store()), "more": dict(self.__dict__)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state["header"].items():
@@ -191,15 +215,15 @@ class Packet(_core.PacketBase):
     def _shown(self, key: Any) -> str:
         """The value of an attribute as people may see it: secrets masked, what does not decode in hex."""
         dictionary = getattr(self, "dict", None)
-        attribute = dictionary.attributes.get(key) if isinstance(dictionary, Dictionary) else None
-        if key in _MASKED or (attribute is not None and attribute.encrypt):
-            return "<hidden>"
-        if attribute is None and key in (2, _CHAP_PASSWORD):
+        attributes = dictionary.attributes if isinstance(dictionary, Dictionary) else {}
+        if _is_secret(key, attributes) or (key not in attributes and key in (2, _CHAP_PASSWORD)):
             return "<hidden>"
         try:
-            return repr(self[key])
+            return _shown_value(self[key], attributes)
         except (KeyError, ValueError, PacketError):
-            octets: list[bytes] = dict(zip(self.keys(), self.values(), strict=True)).get(key, [])
+            octets = dict(zip(self.keys(), self.values(), strict=True)).get(key, [])
+            if key in attributes and attributes[key].type in _CONTAINERS:
+                return "<malformed>"  # there may be a secret in there
             return "[" + ", ".join(f"0x{value.hex()}" for value in octets) + "]"
 
     # --- Message-Authenticator ---

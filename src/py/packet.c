@@ -349,6 +349,8 @@ static PyMemberDef packet_members[] = {
     {"original_code", T_OBJECT, offsetof(rsec_py_packet, original_code), 0, "On a reply: the code of its request."},
     {"message_authenticator", T_OBJECT, offsetof(rsec_py_packet, message_authenticator), 0,
      "True: signed with a Message-Authenticator when serialised."},
+    {"_obfuscated", T_OBJECT, offsetof(rsec_py_packet, obfuscated), 0,
+     "What set_obfuscated() was given: dict name -> list of clear values, or None."},
     {"peer", T_OBJECT, offsetof(rsec_py_packet, peer), 0,
      "The Peer that sent it, where a server received it; else None."},
     {"dict", T_OBJECT_EX, offsetof(rsec_py_packet, dict), 0, "The Dictionary; missing when none was given."},

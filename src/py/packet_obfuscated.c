@@ -17,14 +17,22 @@ static PyObject *packet_set_obfuscated(PyObject *op, PyObject *args, PyObject *k
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UO:set_obfuscated", keywords, &name, &value)) {
         return NULL;
     }
-    if (self->obfuscated == NULL && (self->obfuscated = PyDict_New()) == NULL) {
-        return NULL;
+    if (self->obfuscated == NULL || !PyDict_Check(self->obfuscated)) {
+        PyObject *made = PyDict_New();
+        if (made == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(self->obfuscated, made);
     }
     PyObject *values = Py_XNewRef(PyDict_GetItemWithError(self->obfuscated, name));
     int rc = values == NULL && PyErr_Occurred() != NULL ? -1 : 0;
     if (rc == 0 && values == NULL) {
         values = PyList_New(0);
         rc = values != NULL ? PyDict_SetItem(self->obfuscated, name, values) : -1;
+    }
+    if (rc == 0 && !PyList_Check(values)) {
+        PyErr_Format(PyExc_TypeError, "set_obfuscated(): expected a list under %R", name);
+        rc = -1;
     }
     rc = rc == 0 ? PyList_Append(values, value) : rc;
     Py_XDECREF(values);
@@ -152,6 +160,11 @@ int rsec_py_packet_obfuscate(rsec_py_packet *self, PyObject **pending) {
     Py_ssize_t pos = 0;
     int rc = made != NULL ? 0 : -1;
     while (rc == 0 && PyDict_Next(obfuscated, &pos, &name, &values)) {
+        if (!PyUnicode_Check(name) || !PyList_Check(values)) {
+            PyErr_Format(PyExc_TypeError, "set_obfuscated(): expected a name and a list, found %R", name);
+            rc = -1;
+            break;
+        }
         Py_INCREF(name);
         Py_INCREF(values);
         rc = add_name(self, name, values, made, owned);
