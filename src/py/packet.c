@@ -143,8 +143,11 @@ static int add_keywords(rsec_py_packet *self, PyObject *attributes) {
 
 /* Takes `name` out of the keywords: new reference in *value, or NULL when it is not there. */
 static int take_keyword(PyObject *keywords, const char *name, PyObject **value) {
-    *value = Py_XNewRef(PyDict_GetItemString(keywords, name));
-    return *value != NULL ? PyDict_DelItemString(keywords, name) : 0;
+    PyObject *key = PyUnicode_FromString(name); /* PyDict_GetItemString would hide that memory ran out */
+    *value = key != NULL ? Py_XNewRef(PyDict_GetItemWithError(keywords, key)) : NULL;
+    int rc = *value != NULL ? PyDict_DelItem(keywords, key) : PyErr_Occurred() != NULL ? -1 : 0;
+    Py_XDECREF(key);
+    return rc;
 }
 
 PyDoc_STRVAR(
