@@ -354,11 +354,14 @@ static int gather_list(gathering *on, const rsec_py_attribute *around, unsigned 
 static int gather_dict(gathering *on, const rsec_py_attribute *around, unsigned depth, PyObject *dict) {
     PyObject *key, *value;
     Py_ssize_t pos = 0;
-    int rc = PyDict_GET_SIZE(dict) == 0 && depth > 0 ? put(on, depth, 0, NULL) : 0;
+    int rc = 0;
     if (depth >= RSEC_TLV_DEPTH_MAX) {
         PyErr_Format(PyExc_ValueError, "attribute %R: expected at most %d containers in each other, found more",
                      on->at->key, RSEC_TLV_DEPTH_MAX);
         return -1;
+    }
+    if (PyDict_GET_SIZE(dict) == 0 && depth > 0) {
+        return put(on, depth, 0, NULL);
     }
     while (rc == 0 && PyDict_Next(dict, &pos, &key, &value)) {
         rsec_py_attribute *inside = NULL;

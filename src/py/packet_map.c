@@ -8,31 +8,6 @@
 
 /* --- reading --- */
 
-/* The element of a list in the store as octets: text under `encrypt=1` is hidden first. New bytes. */
-static PyObject *octets_of(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *element) {
-    if (PyUnicode_Check(element)) {
-        Py_ssize_t len;
-        const char *text = PyUnicode_AsUTF8AndSize(element, &len);
-        return text != NULL ? rsec_py_password_hide(self, attribute->name, rsec_view_of(text, (size_t)len)) : NULL;
-    }
-    if (!PyBytes_Check(element)) {
-        return PyErr_Format(PyExc_TypeError, "attribute %S: expected bytes in the packet, found %.100s",
-                            attribute->name, Py_TYPE(element)->tp_name);
-    }
-    return Py_NewRef(element);
-}
-
-static int append_decoded(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
-                          PyObject *list) {
-    PyObject *value = rsec_py_value_decode(self, attribute, tag, octets);
-    if (value == NULL) {
-        return PyErr_Occurred() != NULL ? -1 : 0;
-    }
-    int rc = PyList_Append(list, value);
-    Py_DECREF(value);
-    return rc;
-}
-
 /* Whether the values of `at` can be read straight from the octets received. */
 static bool is_direct(const rsec_py_packet *self, const rsec_py_target *at) {
     return self->store == NULL && at->place.depth == 0 && PyLong_CheckExact(at->place.key) &&
@@ -63,33 +38,14 @@ static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t
         }
         size_t step = width > 0 && attr.value.len % width == 0 ? width : attr.value.len, off = 0;
         do {
-            rc = append_decoded(self, attribute, at->tag, rsec_view_part(attr.value, off, step), list);
+            rc = rsec_py_value_append(self, attribute, at->tag, rsec_view_part(attr.value, off, step), list);
             off += step;
         } while (rc == 0 && off < attr.value.len);
     }
     if (rc == 0 && attribute->concat && is_there) {
-        rc = append_decoded(self, attribute, at->tag, rsec_view_of(joined, joined_len), list);
+        rc = rsec_py_value_append(self, attribute, at->tag, rsec_view_of(joined, joined_len), list);
     }
     Py_DECREF(raw);
-    return rc;
-}
-
-/* Decodes a list of the store. */
-static int decode_list(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
-                       PyObject *list) {
-    if (!PyList_Check(stored)) {
-        PyErr_Format(PyExc_TypeError, "attribute %S: expected a list of bytes in the packet, found %.100s",
-                     attribute->name, Py_TYPE(stored)->tp_name);
-        return -1;
-    }
-    int rc = 0;
-    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
-        PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
-        PyObject *bytes = octets_of(self, attribute, element);
-        rc = bytes != NULL ? append_decoded(self, attribute, tag, rsec_py_bytes_view(bytes), list) : -1;
-        Py_XDECREF(bytes);
-        Py_DECREF(element);
-    }
     return rc;
 }
 
@@ -122,7 +78,7 @@ static PyObject *read_values(rsec_py_packet *self, const rsec_py_target *at) {
     long type = is_direct(self, at) ? PyLong_AsLong(at->place.key) : RSEC_ATTR_VENDOR_SPECIFIC;
     if (type == RSEC_ATTR_VENDOR_SPECIFIC || (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && rsec_py_packet_is_v11(self))) {
         rc = find_stored(self, &at->place, &stored);
-        rc = rc == 1 ? decode_list(self, at->place.attribute, at->tag, stored, list) : rc;
+        rc = rc == 1 ? rsec_py_values_decode(self, at->place.attribute, at->tag, stored, list) : rc;
         Py_XDECREF(stored);
     } else {
         rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, list) : 0;
@@ -133,58 +89,6 @@ static PyObject *read_values(rsec_py_packet *self, const rsec_py_target *at) {
     return list;
 }
 
-static PyObject *decode_container(rsec_py_packet *self, const rsec_py_tables *tables,
-                                  const rsec_py_attribute *attribute, PyObject *stored, unsigned depth);
-
-/* What is under one code of a container: a dict, or a list of values. `inside` is NULL where the dictionary has no name. */
-static PyObject *decode_inside(rsec_py_packet *self, const rsec_py_tables *tables, const rsec_py_attribute *inside,
-                               PyObject *stored, unsigned depth) {
-    if (PyDict_Check(stored) || (inside != NULL && inside->type == RSEC_TYPE_TLV)) {
-        return decode_container(self, tables, inside, stored, depth);
-    }
-    if (inside == NULL) {
-        return PySequence_List(stored); /* a copy: what is stored is had by number */
-    }
-    PyObject *list = PyList_New(0);
-    if (list != NULL && decode_list(self, inside, RSEC_PY_NO_TAG, stored, list) < 0) {
-        Py_CLEAR(list);
-    }
-    return list;
-}
-
-/* A container as a dict of names, and of numbers where there are no names. */
-static PyObject *decode_container(rsec_py_packet *self, const rsec_py_tables *tables,
-                                  const rsec_py_attribute *attribute, PyObject *stored, unsigned depth) {
-    if (depth > RSEC_TLV_DEPTH_MAX) {
-        return PyErr_Format(PyExc_ValueError, "expected at most %d containers in each other, found more",
-                            RSEC_TLV_DEPTH_MAX);
-    }
-    PyObject *from = attribute != NULL ? rsec_py_container_open(self, attribute, stored, depth) : Py_NewRef(stored);
-    PyObject *dict = from != NULL ? PyDict_New() : NULL, *code, *values;
-    int rc = dict != NULL ? 0 : -1;
-    Py_ssize_t pos = 0;
-    while (rc == 0 && PyDict_Next(from, &pos, &code, &values)) {
-        rsec_py_attribute *inside = NULL;
-        PyObject *decoded = NULL;
-        Py_INCREF(code);
-        Py_INCREF(values);
-        long number = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
-        PyErr_Clear();
-        rc = rsec_py_tables_inside(tables, attribute, number, &inside);
-        decoded = rc >= 0 ? decode_inside(self, tables, inside, values, depth + 1) : NULL;
-        rc = decoded != NULL ? PyDict_SetItem(dict, inside != NULL ? inside->name : code, decoded) : -1;
-        Py_XDECREF(decoded);
-        Py_XDECREF(inside);
-        Py_DECREF(code);
-        Py_DECREF(values);
-    }
-    Py_XDECREF(from);
-    if (rc < 0) {
-        Py_CLEAR(dict);
-    }
-    return dict;
-}
-
 /* A container by its name; NULL without an exception when there is none. */
 static PyObject *read_container(rsec_py_packet *self, const rsec_py_target *at) {
     PyObject *stored, *dict = NULL;
@@ -193,7 +97,7 @@ static PyObject *read_container(rsec_py_packet *self, const rsec_py_target *at) 
         return NULL;
     }
     if (rsec_py_tables_open(self->state, self->dict, &tables) == 0) {
-        dict = decode_container(self, &tables, at->place.attribute, stored, at->place.depth + 1);
+        dict = rsec_py_container_decode(self, &tables, at->place.attribute, stored, at->place.depth + 1);
         rsec_py_tables_close(&tables);
     }
     Py_DECREF(stored);
@@ -241,134 +145,6 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
 
 /* --- writing --- */
 
-static PyObject *encode_container(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
-                                  unsigned depth);
-
-/* The attribute that `name` names inside `attribute`, and what the store keeps for `value` there. */
-static int encode_named(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *name, PyObject *value,
-                        unsigned depth, PyObject *dict) {
-    rsec_py_target at;
-    int found = rsec_py_target_find(self, name, &at);
-    if (found <= 0) {
-        if (found == 0) {
-            PyErr_SetObject(PyExc_KeyError, name);
-        }
-        return -1;
-    }
-    PyObject *encoded = NULL, *there = NULL, *code = at.place.attribute->code;
-    if (at.place.attribute->parent != (const PyObject *)attribute) {
-        PyErr_Format(PyExc_ValueError, "attribute %S: expected names of its own sub-attributes, found %R",
-                     attribute->name, name);
-    } else if (rsec_py_attribute_is_container(at.place.attribute)) {
-        encoded = encode_container(self, at.place.attribute, value, depth + 1);
-    } else {
-        encoded = rsec_py_values_encode(self, &at, value);
-    }
-    int rc = encoded != NULL ? 0 : -1;
-    if (rc == 0 && PyList_Check(encoded)) { /* "Name:1" and "Name:2" are values of one attribute */
-        there = Py_XNewRef(PyDict_GetItemWithError(dict, code));
-        rc = PyErr_Occurred() != NULL ? -1 : 0;
-    }
-    if (rc == 0 && there != NULL && PyList_Check(there)) {
-        rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), encoded);
-    } else if (rc == 0) {
-        rc = PyDict_SetItem(dict, code, encoded);
-    }
-    Py_XDECREF(there);
-    Py_XDECREF(encoded);
-    rsec_py_target_release(&at);
-    return rc;
-}
-
-/* The same for a number. Where the dictionary has no name for it, values are octets. */
-static int encode_numbered(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *code, PyObject *value,
-                           unsigned depth, PyObject *dict) {
-    rsec_py_tables tables;
-    rsec_py_attribute *inside = NULL;
-    long number = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
-    if (number < 0 || number > 255) {
-        PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "a container's keys are names or numbers of 0 to 255, found %R", code);
-        return -1;
-    }
-    if (rsec_py_tables_open(self->state, self->dict, &tables) < 0) {
-        return -1;
-    }
-    int rc = rsec_py_tables_inside(&tables, attribute, number, &inside);
-    rsec_py_tables_close(&tables);
-    if (rc == 1) {
-        rc = encode_named(self, attribute, inside->name, value, depth, dict);
-        Py_DECREF(inside);
-        return rc;
-    }
-    PyObject *encoded = NULL;
-    if (rc == 0 && PyDict_Check(value)) {
-        encoded = encode_container(self, NULL, value, depth + 1);
-    } else if (rc == 0 && (PyList_Check(value) || PyTuple_Check(value))) {
-        encoded = PySequence_List(value);
-    } else if (rc == 0 && (encoded = PyList_New(1)) != NULL) {
-        PyList_SET_ITEM(encoded, 0, Py_NewRef(value));
-    }
-    for (Py_ssize_t i = 0; encoded != NULL && PyList_Check(encoded) && i < PyList_GET_SIZE(encoded); i++) {
-        if (!PyBytes_Check(PyList_GET_ITEM(encoded, i))) {
-            PyErr_Format(PyExc_TypeError,
-                         "sub-attribute %ld, which the dictionary does not name: expected bytes, found %.100s", number,
-                         Py_TYPE(PyList_GET_ITEM(encoded, i))->tp_name);
-            Py_CLEAR(encoded);
-        }
-    }
-    rc = encoded != NULL ? PyDict_SetItem(dict, code, encoded) : -1;
-    Py_XDECREF(encoded);
-    return rc;
-}
-
-/* What the store keeps for a container: a new dict. `attribute` is NULL below a number without a name. */
-static PyObject *encode_container(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
-                                  unsigned depth) {
-    if (depth > RSEC_TLV_DEPTH_MAX) {
-        return PyErr_Format(PyExc_ValueError, "expected at most %d containers in each other, found more",
-                            RSEC_TLV_DEPTH_MAX);
-    }
-    if (!PyDict_Check(value)) {
-        return PyErr_Format(PyExc_TypeError, "attribute %S: expected a dict of sub-attributes, found %.100s",
-                            attribute != NULL ? attribute->name : Py_None, Py_TYPE(value)->tp_name);
-    }
-    PyObject *items = PyDict_Items(value), *dict = items != NULL ? PyDict_New() : NULL;
-    for (Py_ssize_t i = 0; dict != NULL && i < PyList_GET_SIZE(items); i++) {
-        PyObject *pair = PyList_GET_ITEM(items, i), *key = PyTuple_GET_ITEM(pair, 0), *one = PyTuple_GET_ITEM(pair, 1);
-        int rc = PyUnicode_Check(key) && attribute != NULL ? encode_named(self, attribute, key, one, depth, dict)
-                                                           : encode_numbered(self, attribute, key, one, depth, dict);
-        if (rc < 0) {
-            Py_CLEAR(dict);
-        }
-    }
-    Py_XDECREF(items);
-    return dict;
-}
-
-/* Adds what `from`, as encode_container made it, has to the container `into`. */
-static int merge(PyObject *into, PyObject *from) {
-    PyObject *code, *added;
-    Py_ssize_t pos = 0;
-    int rc = 0;
-    while (rc == 0 && PyDict_Next(from, &pos, &code, &added)) {
-        PyObject *there = Py_XNewRef(PyDict_GetItemWithError(into, code));
-        if (there == NULL) {
-            rc = PyErr_Occurred() != NULL ? -1 : PyDict_SetItem(into, code, added);
-        } else if (PyDict_Check(there) && PyDict_Check(added)) {
-            rc = merge(there, added);
-        } else if (PyList_Check(there) && PyList_Check(added)) {
-            rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), added);
-        } else {
-            PyErr_Format(PyExc_TypeError, "sub-attribute %R: expected a %.100s in the packet, found a %.100s", code,
-                         Py_TYPE(added)->tp_name, Py_TYPE(there)->tp_name);
-            rc = -1;
-        }
-        Py_XDECREF(there);
-    }
-    return rc;
-}
-
 /* Appends `encoded`, a list or a container's dict, to what is under `key`. */
 static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObject *holder, PyObject *key,
                           PyObject *encoded) {
@@ -378,7 +154,7 @@ static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObje
         rc = PyDict_SetItem(holder, key, encoded);
     } else if (rc == 0 && PyDict_Check(encoded)) {
         PyObject *open = rsec_py_container_open(self, at->place.attribute, there, at->place.depth + 1);
-        rc = open != NULL ? merge(open, encoded) : -1;
+        rc = open != NULL ? rsec_py_container_merge(open, encoded) : -1;
         rc = rc == 0 && open != there ? PyDict_SetItem(holder, key, open) : rc;
         Py_XDECREF(open);
     } else if (rc == 0 && PyList_Check(there)) {
@@ -403,7 +179,7 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
         return -1;
     }
     PyObject *encoded = rsec_py_attribute_is_container(at.place.attribute)
-                            ? encode_container(self, at.place.attribute, value, at.place.depth + 1)
+                            ? rsec_py_container_encode(self, at.place.attribute, value, at.place.depth + 1)
                             : rsec_py_values_encode(self, &at, value);
     int rc = encoded != NULL ? rsec_py_packet_materialise(self) : -1;
     if (rc == 0) {

@@ -51,11 +51,15 @@ static PyObject *copy_of(PyObject *stored, unsigned depth) {
     PyObject *copy = PyDict_New(), *key, *value;
     Py_ssize_t pos = 0;
     while (copy != NULL && PyDict_Next(stored, &pos, &key, &value)) {
+        Py_INCREF(key);
+        Py_INCREF(value);
         PyObject *inside = copy_of(value, depth + 1);
         if (inside == NULL || PyDict_SetItem(copy, key, inside) < 0) {
             Py_CLEAR(copy);
         }
         Py_XDECREF(inside);
+        Py_DECREF(key);
+        Py_DECREF(value);
     }
     return copy;
 }

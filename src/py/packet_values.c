@@ -135,6 +135,7 @@ static PyObject *unhide_salted(rsec_py_packet *self, const rsec_py_attribute *at
     }
     rsec_status status = rsec_salted_unhide(self->state->digest, secret, authenticator, octets, plain, &len);
     if (status != RSEC_OK) {
+        OPENSSL_cleanse(plain, octets.len);
         PyObject *text = PyObject_Str(attribute->name);
         const char *name = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
         if (name != NULL) {
@@ -144,7 +145,7 @@ static PyObject *unhide_salted(rsec_py_packet *self, const rsec_py_attribute *at
         return NULL;
     }
     PyObject *value = rsec_py_attribute_decode(self->state, attribute, rsec_view_of(plain, len));
-    OPENSSL_cleanse(plain, len);
+    OPENSSL_cleanse(plain, octets.len);
     return value;
 }
 
@@ -186,6 +187,50 @@ PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *at
         return unhide_salted(self, attribute, octets);
     }
     return rsec_py_attribute_decode(self->state, attribute, octets);
+}
+
+/* The element of a list in the store as octets: text under `encrypt=1` is hidden first. New bytes. */
+static PyObject *octets_of(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *element) {
+    if (PyUnicode_Check(element)) {
+        Py_ssize_t len;
+        const char *text = PyUnicode_AsUTF8AndSize(element, &len);
+        return text != NULL ? rsec_py_password_hide(self, attribute->name, rsec_view_of(text, (size_t)len)) : NULL;
+    }
+    if (!PyBytes_Check(element)) {
+        return PyErr_Format(PyExc_TypeError, "attribute %S: expected bytes in the packet, found %.100s",
+                            attribute->name, Py_TYPE(element)->tp_name);
+    }
+    return Py_NewRef(element);
+}
+
+int rsec_py_value_append(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
+                         PyObject *list) {
+    PyObject *value = rsec_py_value_decode(self, attribute, tag, octets);
+    if (value == NULL) {
+        return PyErr_Occurred() != NULL ? -1 : 0;
+    }
+    int rc = PyList_Append(list, value);
+    Py_DECREF(value);
+    return rc;
+}
+
+/* Decodes a list of the store. */
+int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
+                          PyObject *list) {
+    if (!PyList_Check(stored)) {
+        PyErr_Format(PyExc_TypeError, "attribute %S: expected a list of bytes in the packet, found %.100s",
+                     attribute->name, Py_TYPE(stored)->tp_name);
+        return -1;
+    }
+    int rc = 0;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
+        PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
+        PyObject *bytes = octets_of(self, attribute, element);
+        rc = bytes != NULL ? rsec_py_value_append(self, attribute, tag, rsec_py_bytes_view(bytes), list) : -1;
+        Py_XDECREF(bytes);
+        Py_DECREF(element);
+    }
+    return rc;
 }
 
 /* --- encoding --- */

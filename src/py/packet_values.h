@@ -29,8 +29,26 @@ int rsec_py_place_holder(rsec_py_packet *self, PyObject *store, const rsec_py_pl
  * carries another tag than `tag`. */
 PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets);
 
+/* The same, appended to `list`; nothing for another tag. */
+int rsec_py_value_append(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
+                         PyObject *list);
+/* The values of `stored`, a list of the store, appended to `list`: text under `encrypt=1` as it will be hidden. */
+int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
+                          PyObject *list);
+
 /* What the store keeps for `value` or, of a list or tuple, for each of its elements: a new list. */
 PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value);
+
+/* --- packet_container.c. `depth` is that of what is inside, 1 in a container of the top level. --- */
+
+/* A container as a new dict of names, and of numbers where there are no names (`attribute` is NULL below those). */
+PyObject *rsec_py_container_decode(rsec_py_packet *self, const rsec_py_tables *tables,
+                                   const rsec_py_attribute *attribute, PyObject *stored, unsigned depth);
+/* What the store keeps for such a dict; ValueError, TypeError or KeyError say what in it is wrong. */
+PyObject *rsec_py_container_encode(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
+                                   unsigned depth);
+/* Adds what is in `from`, as rsec_py_container_encode made it, to the container `into`. */
+int rsec_py_container_merge(PyObject *into, PyObject *from);
 
 /* Octets hidden as User-Password is (RFC 2865 §5.2), or as they are in RADIUS/1.1; new bytes. PacketError, which names
  * `attribute` (any object), for more than 240 octets. */

@@ -51,7 +51,7 @@ def parsed() -> Packet:
 
 def reparsed() -> Packet:
     got = parsed()
-    got.request_authenticator = AUTHENTICATOR
+    got.request_authenticator = got.authenticator
     return got
 
 
