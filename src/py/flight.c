@@ -1,5 +1,7 @@
 /* One request's handler: started, perhaps suspended, and its reply written. */
-#include "py/engine.h"
+#include "py/engine.h" /* Python.h comes before every system header */
+
+#include "crypto/authenticator.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +143,25 @@ static int write_reply(rsec_py_engine *self, rsec_request *req, rsec_py_packet *
     return 0;
 }
 
+/* Signs a reply here, where else the I/O thread would, so that the trace shows the octets that are sent. */
+static int trace_reply(rsec_py_engine *self, rsec_request *req, rsec_py_packet *reply) {
+    rsec_view request = rsec_request_packet(req);
+    if (!rsec_py_packet_is_v11(reply)) {
+        rsec_status status = rsec_reply_sign(self->state->digest, req->reply, req->reply_len,
+                                             req->reply_message_auth_off, rsec_packet_code(request),
+                                             rsec_packet_authenticator(request), rsec_py_bytes_view(reply->secret));
+        if (status != RSEC_OK) {
+            (void)rsec_py_fail(self->state, status, "reply");
+            return -1;
+        }
+        req->reply_is_signed = true;
+    }
+    PyObject *raw = rsec_py_bytes(rsec_view_of(req->reply, req->reply_len));
+    int rc = raw != NULL ? rsec_py_packet_trace(reply, "out", raw) : -1;
+    Py_XDECREF(raw);
+    return rc;
+}
+
 /* Identifier, authenticator and secret of a reply are the request's, whatever the handler left there. */
 static int set_identity(rsec_py_packet *reply, PyObject *packet) {
     if (!PyObject_TypeCheck(packet, reply->state->packet_base)) {
@@ -179,7 +200,8 @@ static int encode_reply(rsec_py_engine *self, rsec_request *req, PyObject *packe
         return -1;
     }
     if (!is_overridden && !req->is_raw) {
-        return write_reply(self, req, reply, code);
+        int rc = write_reply(self, req, reply, code);
+        return rc == 0 && self->state->trace != NULL ? trace_reply(self, req, reply) : rc;
     }
     PyObject *octets = PyObject_CallMethodNoArgs(result, self->state->name_reply_packet);
     int rc = octets != NULL ? take_octets(req, octets) : -1;

@@ -302,6 +302,21 @@ static PyObject *register_packet_types(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(
+    set_trace_doc,
+    "set_trace(function)\n--\n\n"
+    "function(direction, packet, octets) is called for every packet that is decoded (\"in\") or encoded (\"out\") from\n"
+    "now on, on the thread that does it; what it raises comes out there. None: nothing is called.");
+
+static PyObject *set_trace(PyObject *module, PyObject *function) {
+    rsec_py_state *state = state_of(module);
+    if (function != Py_None && !PyCallable_Check(function)) {
+        return PyErr_Format(PyExc_TypeError, "expected a callable or None, found %.100s", Py_TYPE(function)->tp_name);
+    }
+    Py_XSETREF(state->trace, function != Py_None ? Py_NewRef(function) : NULL);
+    Py_RETURN_NONE;
+}
+
 static int append_name(void *arg, const char *name, uint64_t value) {
     PyObject *text = PyUnicode_FromString(name);
     int rc = text != NULL ? PyList_Append(arg, text) : -1;
@@ -357,6 +372,7 @@ static PyMethodDef functions[] = {
     {"counter_names", counter_names, METH_NOARGS, "counter_names()\n--\n\nThe keys of Engine.stats() that C keeps."},
     {"live_objects", live_objects, METH_NOARGS,
      "live_objects()\n--\n\nHow many C objects of each kind exist in this process, to find leaks."},
+    {"set_trace", set_trace, METH_O, set_trace_doc},
     {"register_packet_types", register_packet_types, METH_VARARGS,
      "register_packet_types(Packet, AuthPacket, AcctPacket, CoAPacket, StatusPacket)\n--\n\n"
      "The classes that received packets and replies are made of."},
@@ -393,7 +409,8 @@ static int module_exec(PyObject *module) {
     state->keywords = PyDict_New();
     if (state->packet_error == NULL || state->keywords == NULL || rsec_py_dictionary_register(module, state) < 0 ||
         rsec_py_attribute_register(module, state) < 0 || rsec_py_packet_register(module, state) < 0 ||
-        rsec_py_engine_register(module, state) < 0 || rsec_py_peer_register(module, state) < 0) {
+        rsec_py_avp_register(module, state) < 0 || rsec_py_engine_register(module, state) < 0 ||
+        rsec_py_peer_register(module, state) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "OPENSSL_VERSION", OpenSSL_version(OPENSSL_VERSION));
@@ -415,6 +432,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->bidict_type);
     Py_VISIT(state->packet_error);
     Py_VISIT(state->reply_packet);
+    Py_VISIT(state->avp_type);
+    Py_VISIT(state->trace);
     return 0;
 }
 
@@ -434,6 +453,8 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->bidict_type);
     Py_CLEAR(state->packet_error);
     Py_CLEAR(state->reply_packet);
+    Py_CLEAR(state->avp_type);
+    Py_CLEAR(state->trace);
 #define CLEAR(name) Py_CLEAR(state->name_##name);
     RSEC_NAMES(CLEAR)
 #undef CLEAR

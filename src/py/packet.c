@@ -40,6 +40,44 @@ static int kind_of(uint8_t code) {
     }
 }
 
+int rsec_py_packet_trace(rsec_py_packet *self, const char *direction, PyObject *raw) {
+    PyObject *trace = Py_NewRef(self->state->trace); /* it may be taken away meanwhile */
+    PyObject *done = PyObject_CallFunction(trace, "sOO", direction, self, raw);
+    Py_DECREF(trace);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* RADIUS/1.1: a Message-Authenticator is ignored when received (V11-3). */
+static int drop_message_auth(rsec_py_packet *self) {
+    PyObject *key = rsec_py_packet_materialise(self) == 0 ? PyLong_FromLong(RSEC_ATTR_MESSAGE_AUTHENTICATOR) : NULL;
+    int rc = key != NULL ? PyDict_Contains(self->store, key) : -1;
+    if (rc == 1) {
+        rc = PyDict_DelItem(self->store, key);
+    }
+    Py_XDECREF(key);
+    return rc;
+}
+
+/* What the 20 octets of the header say. RADIUS/1.1 has a Token and no Identifier; its reserved octets are ignored (V11-2).
+ */
+static int take_header(rsec_py_packet *self, rsec_view pkt) {
+    bool is_v11 = rsec_py_packet_is_v11(self);
+    PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(is_v11 ? 0 : pkt.ptr[1]);
+    PyObject *token = is_v11 ? rsec_py_bytes(rsec_view_part(pkt, 4, RSEC_PY_TOKEN_LEN)) : Py_XNewRef(self->token);
+    if (code == NULL || id == NULL || (is_v11 && token == NULL)) {
+        Py_XDECREF(code);
+        Py_XDECREF(id);
+        Py_XDECREF(token);
+        return -1;
+    }
+    Py_XSETREF(self->code, code);
+    Py_XSETREF(self->id, id);
+    Py_XSETREF(self->token, token);
+    Py_XSETREF(self->authenticator, is_v11 ? Py_NewRef(Py_None) : NULL);
+    return 0;
+}
+
 int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
     rsec_view pkt = rsec_py_bytes_view(raw);
     rsec_packet_facts facts;
@@ -49,19 +87,17 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
         (void)rsec_py_fail_scan(self->state, status, pkt, off);
         return -1;
     }
-    PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(pkt.ptr[1]);
-    if (code == NULL || id == NULL) {
-        Py_XDECREF(code);
-        Py_XDECREF(id);
+    if (take_header(self, pkt) < 0) {
         return -1;
     }
-    Py_XSETREF(self->code, code);
-    Py_XSETREF(self->id, id);
-    Py_CLEAR(self->authenticator);
+    bool is_v11 = rsec_py_packet_is_v11(self);
     Py_CLEAR(self->store);
-    Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 ? Py_True : Py_None));
+    Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 && !is_v11 ? Py_True : Py_None));
     Py_XSETREF(self->raw_packet, Py_NewRef(raw));
-    return 0;
+    if (is_v11 && facts.message_auth_num > 0 && drop_message_auth(self) < 0) {
+        return -1;
+    }
+    return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
 }
 
 PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
@@ -208,7 +244,8 @@ PyDoc_STRVAR(
     decode_doc,
     "decode_packet(packet)\n--\n\n"
     "Takes code, id, authenticator and attributes from the octets of one whole packet (20 to 4096 octets; RFC 2865\n"
-    "§3). What the packet held before is gone. PacketError when they are not one.");
+    "§3). With radius_version V1_1 the token takes the place of id and authenticator, and a Message-Authenticator is\n"
+    "left out (RFC 9765 §4.1, §5.2). What the packet held before is gone. PacketError when they are not one.");
 
 static PyObject *packet_decode(PyObject *op, PyObject *raw) {
     if (!PyBytes_Check(raw)) {
@@ -401,7 +438,7 @@ static PyType_Spec packet_spec = {
     .slots = packet_slots,
 };
 
-/* Adds `methods` to the type: its methods are written in four files, one per noun. */
+/* Adds `methods` to the type: its methods are written in several files, one per noun. */
 static int add_methods(PyTypeObject *type, PyMethodDef *methods) {
     for (; methods->ml_name != NULL; methods++) {
         PyObject *descr = PyDescr_NewMethod(type, methods);
@@ -419,6 +456,7 @@ int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
     if (state->packet_base == NULL || add_methods(state->packet_base, rsec_py_packet_map_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_obfuscated_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0 ||
+        add_methods(state->packet_base, rsec_py_packet_avp_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_reply_methods) < 0) {
         return -1;
     }

@@ -18,6 +18,8 @@
 #include "wire/packet.h"
 #include "wire/writer.h"
 
+enum { RSEC_PY_TOKEN_LEN = 4 /* RFC 9765 §4.1 */ };
+
 typedef struct {
     PyObject_HEAD rsec_py_state *state; /* borrowed: the type keeps the module alive */
     PyObject *code, *id, *secret;
@@ -46,6 +48,11 @@ int rsec_py_packet_materialise(rsec_py_packet *self);
 /* Appends the attributes in order to `writer`, hidden ones hidden with the packet's secret and authenticator, and notes the
  * place of a Message-Authenticator there. What does not fit is a PacketError. */
 int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer);
+
+/* Writes header and attributes as far as they need no digest: `authenticator` in its place, zeros for a Message-Authenticator,
+ * which is appended when the flag asks for one that is not there. In RADIUS/1.1 without any. */
+int rsec_py_packet_write(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[RSEC_PACKET_MAX],
+                         const uint8_t authenticator[RSEC_AUTHENTICATOR_LEN]);
 
 /* Whether attribute `type` of the top level is there: 1, 0. */
 int rsec_py_packet_has(rsec_py_packet *self, uint8_t type);
@@ -83,7 +90,12 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw);
 /* Adds the attribute that a keyword names: User_Name is User-Name. */
 int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value);
 
-/* --- packet_map.c, packet_obfuscated.c, packet_wire.c, packet_reply.c: what makes up the type --- */
+/* Shows `raw`, octets that the packet was decoded from or encoded as, to the wire trace; call it only where state->trace is
+ * not NULL. `direction` is "in" or "out". */
+int rsec_py_packet_trace(rsec_py_packet *self, const char *direction, PyObject *raw);
+
+/* --- packet_map.c, packet_obfuscated.c, packet_wire.c, packet_reply.c, avp.c: what makes up the type --- */
+extern PyMethodDef rsec_py_packet_avp_methods[];
 extern PyMethodDef rsec_py_packet_obfuscated_methods[];
 extern PyMethodDef rsec_py_packet_map_methods[];
 extern PyMethodDef rsec_py_packet_wire_methods[];

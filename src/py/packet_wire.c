@@ -1,5 +1,4 @@
-/* The packet as octets: signing, hiding passwords; and the checks on received octets that the Python
- * side of pyradsec.packet is made of. */
+/* The packet as octets: signing, hiding passwords, and the header of RADIUS/1.1, which needs neither. */
 #include "py/packet.h" /* Python.h comes before every system header */
 
 #include "crypto/authenticator.h"
@@ -9,10 +8,17 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-/* Code and identifier of the header to be written. */
+/* Code and identifier of the header to be written. RADIUS/1.1 has a reserved octet in the identifier's place. */
 static int header_of(rsec_py_packet *self, uint8_t *code, uint8_t *id) {
+    *id = 0;
+    if (rsec_py_packet_code_of(self, code) < 0) {
+        return -1;
+    }
+    if (rsec_py_packet_is_v11(self)) {
+        return 0;
+    }
     long value = self->id != NULL ? PyLong_AsLong(self->id) : -1;
-    if (PyErr_Occurred() != NULL || rsec_py_packet_code_of(self, code) < 0) {
+    if (PyErr_Occurred() != NULL) {
         return -1;
     }
     if (value < 0 || value > 255) {
@@ -30,10 +36,26 @@ static void header_authenticator(rsec_view authenticator, uint8_t out[RSEC_AUTHE
            authenticator.len < RSEC_AUTHENTICATOR_LEN ? authenticator.len : RSEC_AUTHENTICATOR_LEN);
 }
 
-/* Writes header and attributes, with a Message-Authenticator at the end when the flag asks for one that is not there. */
-static int write_packet(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[RSEC_PACKET_MAX],
-                        const uint8_t authenticator[RSEC_AUTHENTICATOR_LEN]) {
+/* Takes every Message-Authenticator out of what was written: RADIUS/1.1 sends none (V11-3), also when one was stored before
+ * the packet became one of RADIUS/1.1. */
+static void remove_message_auth(rsec_writer *writer) {
+    size_t off = RSEC_HEADER_LEN;
+    while (off < writer->len) {
+        size_t len = writer->ptr[off + 1];
+        if (writer->ptr[off] != RSEC_ATTR_MESSAGE_AUTHENTICATOR) {
+            off += len;
+            continue;
+        }
+        memmove(writer->ptr + off, writer->ptr + off + len, writer->len - off - len);
+        writer->len -= len;
+    }
+    writer->message_auth_off = 0;
+}
+
+int rsec_py_packet_write(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[RSEC_PACKET_MAX],
+                         const uint8_t authenticator[RSEC_AUTHENTICATOR_LEN]) {
     uint8_t code, id;
+    bool is_v11 = rsec_py_packet_is_v11(self);
     int is_signed = self->message_authenticator != NULL ? PyObject_IsTrue(self->message_authenticator) : 0;
     if (is_signed < 0 || header_of(self, &code, &id) < 0) {
         return -1;
@@ -42,7 +64,9 @@ static int write_packet(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[R
     if (status == RSEC_OK && rsec_py_packet_write_attrs(self, writer) < 0) {
         return -1;
     }
-    if (status == RSEC_OK && is_signed) {
+    if (status == RSEC_OK && is_v11) {
+        remove_message_auth(writer);
+    } else if (status == RSEC_OK && is_signed) {
         (void)rsec_writer_message_auth(writer);
     }
     status = status == RSEC_OK ? rsec_writer_finish(writer) : status;
@@ -51,6 +75,47 @@ static int write_packet(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[R
         return -1;
     }
     return 0;
+}
+
+/* The octets as bytes, shown to the trace. */
+static PyObject *finish(rsec_py_packet *self, const rsec_writer *writer) {
+    PyObject *raw = rsec_py_bytes(rsec_view_of(writer->ptr, writer->len));
+    if (raw != NULL && self->state->trace != NULL && rsec_py_packet_trace(self, "out", raw) < 0) {
+        Py_CLEAR(raw);
+    }
+    return raw;
+}
+
+/* RADIUS/1.1 (RFC 9765 §4.1): requests and replies alike carry their Token and twelve reserved octets, no digest. */
+static PyObject *encode_v11(rsec_py_packet *self) {
+    uint8_t buf[RSEC_PACKET_MAX], header[RSEC_AUTHENTICATOR_LEN] = {0};
+    rsec_writer writer;
+    PyObject *token = self->token;
+    if (token == NULL || !PyBytes_Check(token)) {
+        return PyErr_Format(self->state->packet_error, "token: RADIUS/1.1 needs 4 octets, found %.100s",
+                            token == NULL || token == Py_None ? "none" : Py_TYPE(token)->tp_name);
+    }
+    if (PyBytes_GET_SIZE(token) != RSEC_PY_TOKEN_LEN) {
+        return PyErr_Format(self->state->packet_error, "token: RADIUS/1.1 needs 4 octets, found %zd",
+                            PyBytes_GET_SIZE(token));
+    }
+    memcpy(header, PyBytes_AS_STRING(token), RSEC_PY_TOKEN_LEN);
+    return rsec_py_packet_write(self, &writer, buf, header) == 0 ? finish(self, &writer) : NULL;
+}
+
+/* A request that was made without an identifier gets one. */
+static int ensure_id(rsec_py_packet *self) {
+    uint8_t octet;
+    if (self->id != NULL && self->id != Py_None) {
+        return 0;
+    }
+    if (RAND_bytes(&octet, 1) != 1) {
+        PyErr_SetString(PyExc_RuntimeError, "no random octet for the identifier");
+        return -1;
+    }
+    PyObject *id = PyLong_FromLong(octet);
+    Py_XSETREF(self->id, id);
+    return id != NULL ? 0 : -1;
 }
 
 PyDoc_STRVAR(
@@ -65,6 +130,12 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     uint8_t buf[RSEC_PACKET_MAX], header[RSEC_AUTHENTICATOR_LEN] = {0}, code, id;
     rsec_view secret, authenticator;
     rsec_writer writer;
+    if (ensure_id(self) < 0) {
+        return NULL;
+    }
+    if (rsec_py_packet_is_v11(self)) {
+        return encode_v11(self);
+    }
     if (header_of(self, &code, &id) < 0 || rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
         return NULL;
     }
@@ -72,10 +143,13 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     if (is_random) {
         header_authenticator(authenticator, header);
     }
-    if (write_packet(self, &writer, buf, header) < 0) {
+    /* A dictionary with code of its own may change the packet while its attributes are written. */
+    PyObject *held = Py_NewRef(self->secret);
+    rsec_status status = RSEC_OK;
+    if (rsec_py_packet_write(self, &writer, buf, header) < 0) {
+        Py_DECREF(held);
         return NULL;
     }
-    rsec_status status = RSEC_OK;
     if (writer.message_auth_off != 0) {
         uint8_t mac[RSEC_AUTHENTICATOR_LEN];
         status = rsec_message_auth_compute(self->state->digest, rsec_view_of(buf, writer.len), writer.message_auth_off,
@@ -85,6 +159,7 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     if (status == RSEC_OK && !is_random) {
         status = rsec_request_auth_sign(self->state->digest, buf, writer.len, secret);
     }
+    Py_DECREF(held);
     if (status != RSEC_OK) {
         return rsec_py_fail(self->state, status, "request");
     }
@@ -95,13 +170,30 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
         }
         Py_XSETREF(self->authenticator, digest);
     }
-    return rsec_py_bytes(rsec_view_of(buf, writer.len));
+    return finish(self, &writer);
 }
 
-PyDoc_STRVAR(reply_packet_doc,
-             "reply_packet()\n--\n\n"
-             "The octets of the packet as a reply: its authenticator is the request's, the Response Authenticator is\n"
-             "computed into the octets only (RFC 2865 §3). ValueError without an authenticator.");
+/* The Response Authenticator for an authenticator of another length than 16 octets: the digest is over all of it. No packet
+ * carries such a one; programs that set one expect this digest, which pyrad has always made. */
+static rsec_status sign_reply_whole(rsec_py_packet *self, rsec_writer *writer, rsec_view authenticator,
+                                    rsec_view secret) {
+    uint8_t out[RSEC_AUTHENTICATOR_LEN];
+    const rsec_view pkt = rsec_view_of(writer->ptr, writer->len);
+    const rsec_view parts[] = {rsec_view_part(pkt, 0, 4), authenticator, rsec_packet_attrs(pkt), secret};
+    rsec_status status = rsec_digest_md5(self->state->digest, parts, sizeof parts / sizeof *parts, out);
+    if (status == RSEC_OK) {
+        memcpy(writer->ptr + 4, out, sizeof out);
+    }
+    return status;
+}
+
+PyDoc_STRVAR(
+    reply_packet_doc,
+    "reply_packet()\n--\n\n"
+    "The octets of the packet as a reply: its authenticator is the request's, the Response Authenticator is\n"
+    "computed into the octets only (RFC 2865 §3). In RADIUS/1.1 the token is the request's and there is no digest\n"
+    "(RFC 9765 §4.1).\n\n"
+    "ValueError without an authenticator, PacketError without a token or for what does not fit a packet.");
 
 static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
     (void)unused;
@@ -109,38 +201,77 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
     uint8_t buf[RSEC_PACKET_MAX], header[RSEC_AUTHENTICATOR_LEN];
     rsec_view secret, authenticator;
     rsec_writer writer;
+    if (rsec_py_packet_is_v11(self)) {
+        return encode_v11(self);
+    }
     PyObject *octets = rsec_py_packet_authenticator(self);
-    Py_XDECREF(octets);
-    if (octets == NULL || octets == Py_None) {
-        PyErr_SetString(PyExc_ValueError, "a reply needs the authenticator of its request");
+    if (octets == NULL) {
         return NULL;
     }
+    if (octets == Py_None) {
+        Py_DECREF(octets);
+        PyErr_SetString(PyExc_ValueError, "authenticator: a reply needs that of its request, found none");
+        return NULL;
+    }
+    PyObject *held = Py_XNewRef(self->secret); /* both: writing may run code of a dictionary's own */
     if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
+        Py_DECREF(octets);
+        Py_XDECREF(held);
         return NULL;
     }
     header_authenticator(authenticator, header);
-    if (write_packet(self, &writer, buf, header) < 0) {
+    if (rsec_py_packet_write(self, &writer, buf, header) < 0) {
+        Py_DECREF(octets);
+        Py_DECREF(held);
         return NULL;
     }
-    long asked = self->original_code != NULL && PyLong_Check(self->original_code) ? PyLong_AsLong(self->original_code)
-                                                                                  : 0;
-    PyErr_Clear(); /* a number that is no code: that of no request */
+    int overflow;
+    long asked = self->original_code != NULL && PyLong_Check(self->original_code)
+                     ? PyLong_AsLongAndOverflow(self->original_code, &overflow)
+                     : 0; /* a number that is no code: that of no request */
     rsec_status status = rsec_reply_sign(self->state->digest, buf, writer.len, writer.message_auth_off,
                                          asked > 0 && asked <= 255 ? (uint8_t)asked : 0, header, secret);
-    return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(buf, writer.len))
-                             : rsec_py_fail(self->state, status, "reply");
+    if (status == RSEC_OK && authenticator.len != RSEC_AUTHENTICATOR_LEN) {
+        status = sign_reply_whole(self, &writer, authenticator, secret);
+    }
+    Py_DECREF(octets);
+    Py_DECREF(held);
+    return status == RSEC_OK ? finish(self, &writer) : rsec_py_fail(self->state, status, "reply");
 }
 
 /* --- passwords --- */
 
+/* The octets of text or bytes, for hiding. */
+static PyObject *clear_octets(PyObject *value) {
+    return rsec_py_encode(RSEC_TYPE_STRING, value, RSEC_PACKET_MAX);
+}
+
+static int expect_bytes(PyObject *value, const char *what) {
+    if (PyBytes_Check(value)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "expected %s as bytes, found %.100s", what, Py_TYPE(value)->tp_name);
+    return -1;
+}
+
+PyDoc_STRVAR(
+    pw_crypt_doc,
+    "pw_crypt(password)\n--\n\n"
+    "The octets of a User-Password for `password`, str or bytes, padded to a multiple of 16 octets and hidden with\n"
+    "the secret and the authenticator (RFC 2865 §5.2), which is made (16 random octets) when there is none. In\n"
+    "RADIUS/1.1 nothing is hidden: the password's own octets (RFC 9765 §5.1.1).");
+
 static PyObject *packet_pw_crypt(PyObject *op, PyObject *password) {
     rsec_py_packet *self = (rsec_py_packet *)op;
-    PyObject *bytes = rsec_py_encode(RSEC_TYPE_STRING, password, RSEC_PACKET_MAX);
+    PyObject *bytes = clear_octets(password);
     rsec_view secret, authenticator;
     uint8_t out[RSEC_PACKET_MAX + 16];
     size_t len = sizeof out;
-    if (bytes == NULL || rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
-        Py_XDECREF(bytes);
+    if (bytes == NULL || rsec_py_packet_is_v11(self)) {
+        return bytes;
+    }
+    if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
+        Py_DECREF(bytes);
         return NULL;
     }
     rsec_status status = rsec_password_hide(self->state->digest, secret, authenticator, rsec_py_bytes_view(bytes), out,
@@ -149,15 +280,21 @@ static PyObject *packet_pw_crypt(PyObject *op, PyObject *password) {
     return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, len)) : rsec_py_fail(self->state, status, "password");
 }
 
-/* The clear octets without the padding; what is not UTF-8 is for Python to decide about. */
+PyDoc_STRVAR(
+    pw_decrypt_octets_doc,
+    "_pw_decrypt_octets(password)\n--\n\n"
+    "The clear octets of a hidden password, without trailing NULs. PacketError when they cannot be hidden ones.");
+
 static PyObject *packet_pw_decrypt_octets(PyObject *op, PyObject *hidden) {
     rsec_py_packet *self = (rsec_py_packet *)op;
     rsec_view secret, authenticator;
     uint8_t out[RSEC_PACKET_MAX];
     size_t len = sizeof out;
-    if (!PyBytes_Check(hidden)) {
-        return PyErr_Format(PyExc_TypeError, "expected the hidden password as bytes, found %.100s",
-                            Py_TYPE(hidden)->tp_name);
+    if (expect_bytes(hidden, "the hidden password") < 0) {
+        return NULL;
+    }
+    if (rsec_py_packet_is_v11(self)) {
+        return Py_NewRef(hidden);
     }
     if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
         return NULL;
@@ -167,19 +304,21 @@ static PyObject *packet_pw_decrypt_octets(PyObject *op, PyObject *hidden) {
     if (status != RSEC_OK) {
         return rsec_py_fail(self->state, status, "password");
     }
+    size_t padded = len;
     while (len > 0 && out[len - 1] == 0) {
         len--;
     }
     PyObject *clear = rsec_py_bytes(rsec_view_of(out, len));
-    OPENSSL_cleanse(out, len);
+    OPENSSL_cleanse(out, padded);
     return clear;
 }
 
 PyDoc_STRVAR(
     pw_decrypt_doc,
     "pw_decrypt(password)\n--\n\n"
-    "The clear text of a User-Password's octets (RFC 2865 §5.2), without trailing NULs. Octets that are not UTF-8,\n"
-    "most often because the shared secrets differ, are logged as a warning and decoded with what is valid.");
+    "The clear text of a User-Password's octets (RFC 2865 §5.2), without trailing NULs; in RADIUS/1.1 the octets are\n"
+    "the clear text. Octets that are not UTF-8, most often because the shared secrets differ, are logged as a warning\n"
+    "and decoded with what is valid. PacketError for octets that cannot be a hidden password.");
 
 static PyObject *packet_pw_decrypt(PyObject *op, PyObject *hidden) {
     PyObject *clear = packet_pw_decrypt_octets(op, hidden);
@@ -195,48 +334,76 @@ static PyObject *packet_pw_decrypt(PyObject *op, PyObject *hidden) {
     return text;
 }
 
-static PyObject *packet_salt(rsec_py_packet *self, PyObject *value, bool hides) {
-    PyObject *bytes = rsec_py_encode(RSEC_TYPE_STRING, value, RSEC_ATTR_VALUE_MAX);
-    rsec_view secret, authenticator;
-    uint8_t out[RSEC_ATTR_VALUE_MAX + 3], salt[2];
-    size_t len = sizeof out;
-    rsec_status status = RSEC_CRYPTO;
-    if (bytes == NULL || rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
-        Py_XDECREF(bytes);
-        return NULL;
-    }
-    if (!hides && self->request_authenticator != NULL && PyBytes_Check(self->request_authenticator)) {
-        authenticator = rsec_py_bytes_view(self->request_authenticator);
-    }
-    rsec_view octets = rsec_py_bytes_view(bytes);
-    if (!hides) {
-        status = rsec_salted_unhide(self->state->digest, secret, authenticator, octets, out, &len);
-    } else if (RAND_bytes(salt, sizeof salt) == 1) {
-        status = rsec_salted_hide(self->state->digest, secret, authenticator, salt, octets, out, &len);
-    }
-    Py_DECREF(bytes);
-    PyObject *result = status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, len))
-                                         : rsec_py_fail(self->state, status, "salted value");
-    OPENSSL_cleanse(out, sizeof out);
-    return result;
-}
+PyDoc_STRVAR(
+    salt_crypt_doc,
+    "salt_crypt(value)\n--\n\n"
+    "Salt and hidden octets of a value, str or bytes of at most 239 octets (RFC 2868 §3.5), with the secret and\n"
+    "the authenticator, which is made when there is none. In RADIUS/1.1 the value's own octets.");
 
 static PyObject *packet_salt_crypt(PyObject *op, PyObject *value) {
-    return packet_salt((rsec_py_packet *)op, value, true);
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    PyObject *bytes = rsec_py_encode(RSEC_TYPE_STRING, value, RSEC_ATTR_VALUE_MAX);
+    rsec_view secret, authenticator;
+    uint8_t out[RSEC_ATTR_VALUE_MAX], salt[2];
+    size_t len = sizeof out;
+    rsec_status status = RSEC_CRYPTO;
+    if (bytes == NULL || rsec_py_packet_is_v11(self)) {
+        return bytes;
+    }
+    if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
+        Py_DECREF(bytes);
+        return NULL;
+    }
+    if (RAND_bytes(salt, sizeof salt) == 1) {
+        status = rsec_salted_hide(self->state->digest, secret, authenticator, salt, rsec_py_bytes_view(bytes), out,
+                                  &len);
+    }
+    Py_DECREF(bytes);
+    return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(out, len))
+                             : rsec_py_fail(self->state, status, "salted value");
 }
 
+PyDoc_STRVAR(
+    salt_decrypt_doc,
+    "salt_decrypt(value)\n--\n\n"
+    "The clear octets of salted ones (RFC 2868 §3.5), which were hidden with the authenticator of the request: on a\n"
+    "reply that create_reply(packet=…) parsed this is `request_authenticator`, else `authenticator`. In RADIUS/1.1\n"
+    "the same octets. PacketError when they do not decode.");
+
 static PyObject *packet_salt_decrypt(PyObject *op, PyObject *value) {
-    return packet_salt((rsec_py_packet *)op, value, false);
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    rsec_view secret, authenticator;
+    uint8_t out[RSEC_PACKET_MAX];
+    size_t len = sizeof out;
+    if (expect_bytes(value, "the salted value") < 0) {
+        return NULL;
+    }
+    if (rsec_py_packet_is_v11(self)) {
+        return Py_NewRef(value);
+    }
+    if (rsec_py_packet_keys(self, &secret, &authenticator) < 0) {
+        return NULL;
+    }
+    if (self->request_authenticator != NULL && PyBytes_Check(self->request_authenticator)) {
+        authenticator = rsec_py_bytes_view(self->request_authenticator);
+    }
+    rsec_status status = rsec_salted_unhide(self->state->digest, secret, authenticator, rsec_py_bytes_view(value), out,
+                                            &len);
+    if (status != RSEC_OK) {
+        return rsec_py_fail(self->state, status, "salted value");
+    }
+    PyObject *clear = rsec_py_bytes(rsec_view_of(out, len));
+    OPENSSL_cleanse(out, len);
+    return clear;
 }
 
 PyMethodDef rsec_py_packet_wire_methods[] = {
     {"_encode_request", packet_encode_request, METH_NOARGS, encode_request_doc},
     {"reply_packet", packet_reply_packet, METH_NOARGS, reply_packet_doc},
-    {"_pw_crypt", packet_pw_crypt, METH_O, "_pw_crypt(password)\n--\n\nHides a password (RFC 2865 §5.2)."},
+    {"_pw_crypt", packet_pw_crypt, METH_O, pw_crypt_doc},
     {"_pw_decrypt", packet_pw_decrypt, METH_O, pw_decrypt_doc},
-    {"salt_crypt", packet_salt_crypt, METH_O,
-     "salt_crypt(value)\n--\n\nSalt and hidden octets of a value (RFC 2868 §3.5), at most 239 octets of it."},
-    {"salt_decrypt", packet_salt_decrypt, METH_O,
-     "salt_decrypt(value)\n--\n\nThe clear octets. PacketError when the salted octets do not decode."},
+    {"_pw_decrypt_octets", packet_pw_decrypt_octets, METH_O, pw_decrypt_octets_doc},
+    {"salt_crypt", packet_salt_crypt, METH_O, salt_crypt_doc},
+    {"salt_decrypt", packet_salt_decrypt, METH_O, salt_decrypt_doc},
     {NULL, NULL, 0, NULL},
 };

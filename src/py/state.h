@@ -22,6 +22,7 @@
     X(secret)                                                                                                          \
     X(dict)                                                                                                            \
     X(reply_packet)                                                                                                    \
+    X(auth_type)                                                                                                       \
     X(handle_access_request)                                                                                           \
     X(handle_accounting)                                                                                               \
     X(handle_coa)                                                                                                      \
@@ -54,6 +55,8 @@ typedef struct rsec_py_state {
     PyObject *bidict_type;  /* pyradsec.bidict.BiDict, or NULL before it was needed */
     PyObject *packet_error; /* pyradsec.exceptions.PacketError */
     PyObject *reply_packet; /* PacketBase.reply_packet: what tells an overridden one */
+    PyTypeObject *avp_type; /* AVP */
+    PyObject *trace;        /* what packets are shown to, see set_trace(); NULL: to nothing */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;
     RSEC_NAMES(RSEC_NAME_FIELD)
 #undef RSEC_NAME_FIELD
@@ -80,6 +83,7 @@ static inline PyObject *rsec_py_bytes(rsec_view octets) {
 
 int rsec_py_attribute_register(PyObject *module, rsec_py_state *state);
 int rsec_py_packet_register(PyObject *module, rsec_py_state *state);
+int rsec_py_avp_register(PyObject *module, rsec_py_state *state);
 int rsec_py_engine_register(PyObject *module, rsec_py_state *state);
 int rsec_py_peer_register(PyObject *module, rsec_py_state *state);
 int rsec_py_dictionary_register(PyObject *module, rsec_py_state *state);
