@@ -6,19 +6,31 @@ By name a packet gives and takes values (`packet["User-Name"]` is `["bob"]`), by
 
 from __future__ import annotations
 
+import copy
+import hmac
 import logging
 import secrets
 import threading
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-from pyradsec import _core, tools
+from pyradsec import _core, _packet_json, _packet_text, _packet_trace, tools
+from pyradsec._core import AVP
+from pyradsec._packet_signing import (
+    MESSAGE_AUTHENTICATOR,
+    SignedPacket,
+    is_v11,
+    prepare_reply_message_authenticator,
+    prepare_request_message_authenticator,
+    value_of,
+)
 from pyradsec.constants import PacketType
 from pyradsec.dictionary import Dictionary
 from pyradsec.exceptions import PacketError
 from pyradsec.radsec.v11 import RadiusVersion
 
 __all__ = [
+    "AVP",
     "AcctPacket",
     "AuthPacket",
     "CoAPacket",
@@ -31,7 +43,11 @@ __all__ = [
     "ReplyPacketT",
     "StatusPacket",
     "create_id",
+    "hmac_new",
     "parse_packet",
+    "prepare_reply_message_authenticator",
+    "prepare_request_message_authenticator",
+    "random_generator",
     "tools",
 ]
 
@@ -39,8 +55,6 @@ logger = logging.getLogger("pyradsec")
 
 _CHAP_PASSWORD = 3
 _CHAP_CHALLENGE = 60
-_EAP_MESSAGE = 79
-_MESSAGE_AUTHENTICATOR = 80
 _NO_AUTHENTICATOR = bytes(16)
 _MISSING = object()
 # What a packet has beside its attributes and the peer.
@@ -57,12 +71,8 @@ _HEADER = (
     "message_authenticator",
     "dict",
 )
-# Attributes that hold a password or a key under another name than `encrypt` tells, masked in repr().
-_MASKED = frozenset({"User-Password", "CHAP-Password", "Tunnel-Password", "MS-CHAP-MPPE-Keys"})
-
-_CONTAINERS = frozenset({"tlv", "extended", "long-extended"})
-
-CURRENT_ID = secrets.randbelow(254) + 1
+random_generator = secrets.SystemRandom()
+CURRENT_ID = random_generator.randrange(1, 255)
 _id_lock = threading.Lock()
 
 
@@ -74,41 +84,39 @@ def create_id() -> int:
         return CURRENT_ID
 
 
-def _copied(value: Any) -> Any:
-    """Dicts and lists of its own, as containers nest them."""
-    if isinstance(value, dict):
-        return {key: _copied(inside) for key, inside in value.items()}
-    return list(value) if isinstance(value, list) else value
+def hmac_new(key: bytes, msg: bytes | None = None) -> hmac.HMAC:
+    """An HMAC-MD5 keyed with `key` (RFC 2104), as Message-Authenticator takes it; `msg` is hashed at once."""
+    return hmac.new(key, msg, digestmod="md5")
 
 
-def _is_secret(key: Any, attributes: Mapping[Any, Any]) -> bool:
-    return key in _MASKED or (key in attributes and attributes[key].encrypt != 0)
+def _copied(stored: Any) -> Any:
+    """The store's lists and dicts as new ones; the octets in them are shared."""
+    if isinstance(stored, dict):
+        return {key: _copied(value) for key, value in stored.items()}
+    return list(stored) if isinstance(stored, list) else stored
 
 
-def _shown_value(value: Any, attributes: Mapping[Any, Any]) -> str:
-    """A value or a container's dict as people may see it."""
-    if not isinstance(value, dict):
-        return repr(value)
-    inside = (
-        f"{key!r}: {'<hidden>' if _is_secret(key, attributes) else _shown_value(one, attributes)}"
-        for key, one in value.items()
-    )
-    return "{" + ", ".join(inside) + "}"
+class Packet(SignedPacket):
+    """A RADIUS packet: a mapping of its attributes with a header (RFC 2865 §3).
 
-
-class Packet(_core.PacketBase):
-    """A RADIUS packet.
+        packet["User-Name"]         values by name: ["bob"]. KeyError when there is none
+        packet["User-Name"] = "x"   replaces all values; add_attribute() appends
+        packet["Tunnel-Type:1"]     with the tag 1 (RFC 2868 §3.1)
+        packet[1], packet[(9, 1)]   octets by number, or by vendor and number
+        packet.attributes()         everything, one by one, in the order of the wire
 
     code: packet code, 0 to 255 (RFC 2865 §4). id: Identifier, 0 to 255; None draws one from create_id().
     secret: the shared secret, bytes. authenticator: 16 octets or None; on a reply, its request's.
-    radius_version: what it is serialised for.
+    radius_version: what it is serialised for; V1_1 has a `token` of 4 octets, and no digests (RFC 9765).
 
     Further keywords: `dict`, the Dictionary that names are looked up in; `packet`, the octets of a received packet,
     from which code, id, authenticator and attributes are taken (PacketError when they are none);
     `message_authenticator`, True to sign; every other one is an attribute, `_` standing for `-`: `User_Name="bob"`.
-    KeyError for a name that the dictionary does not know.
+    KeyError for a name that the dictionary does not know, TypeError for a secret or an authenticator that is not bytes.
 
-    A packet without attributes is false in a condition. It is not thread safe: one thread at a time.
+    repr() is one line, str() an operator's view of many; both mask passwords and keys. Packets can be copied and
+    pickled: a pickle holds the shared secret. A packet without attributes is false in a condition. It is not thread
+    safe: one thread at a time.
     """
 
     def __init__(
@@ -182,161 +190,116 @@ class Packet(_core.PacketBase):
         store.update(moved)
         store.update(rest)
 
-    def copy(self) -> Any:
-        """A packet of the same class with the same header and lists of its own."""
+    def copy(self) -> Self:
+        """A packet of the same class with the same header, peer and dictionary, and attributes of its own."""
         made = type(self).__new__(type(self))
         made.__setstate__(self.__getstate__())
         made.peer = self.peer
         return made
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> Self:
         return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """As copy(), and what was added to the instance is copied too. The dictionary is shared: it belongs to many."""
+        made = self.copy()
+        memo[id(self)] = made
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         """Header, attributes and what was added to the instance; not the peer, which is a connection's."""
         state = {name: getattr(self, name) for name in _HEADER if hasattr(self, name)}
-        state["_obfuscated"] = _copied(self._obfuscated)
         return {"header": state, "store": _copied(self._store()), "more": dict(self.__dict__)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state["header"].items():
             setattr(self, name, value)
-        self._store().clear()
-        self._store().update(state["store"])
+        store = self._store()
+        store.clear()
+        store.update(state["store"])
         self.__dict__.update(state["more"])
 
+    # --- views ---
+
     def __repr__(self) -> str:
-        attributes = ", ".join(f"{key!r}: {self._shown(key)}" for key in self._shown_keys())
-        return f"<{type(self).__name__} {_core.code_name(self.code)} id={self.id} {{{attributes}}}>"
+        return _packet_text.line(self)
 
-    def _shown_keys(self) -> list[Any]:
-        return self.keys() if getattr(self, "dict", None) is not None else list(self)
+    def __str__(self) -> str:
+        return _packet_text.lines(self)
 
-    def _shown(self, key: Any) -> str:
-        """The value of an attribute as people may see it: secrets masked, what does not decode in hex."""
-        dictionary = getattr(self, "dict", None)
-        attributes = dictionary.attributes if isinstance(dictionary, Dictionary) else {}
-        if _is_secret(key, attributes) or (key not in attributes and key in (2, _CHAP_PASSWORD)):
-            return "<hidden>"
-        try:
-            return _shown_value(self[key], attributes)
-        except (KeyError, ValueError, PacketError):
-            octets = dict(zip(self.keys(), self.values(), strict=True)).get(key, [])
-            if key in attributes and attributes[key].type in _CONTAINERS:
-                return "<malformed>"  # there may be a secret in there
-            return "[" + ", ".join(f"0x{value.hex()}" for value in octets) + "]"
+    def to_dict(self, *, secrets: bool = False) -> dict[str, Any]:
+        """The packet as dicts, lists, text and numbers that json.dumps() takes and from_dict() takes back.
 
-    # --- Message-Authenticator ---
+        `{"code": 1, "code_name": "Access-Request", "id": 7, "authenticator": "0f…", "radius_version": "1.0", "token":
+        null, "attributes": {"User-Name": ["bob"], "Tunnel-Type:1": ["VLAN"], "Class": ["0x01ff"], …}}`
 
-    def has_message_authenticator(self) -> bool:
-        """Whether the packet carries a Message-Authenticator or is to be signed with one."""
-        return bool(self.message_authenticator) or _MESSAGE_AUTHENTICATOR in self
+        - A name has the tag behind it where there is one. An attribute without a name stands under its numbers:
+          "Attr-200", "Attr-26.9.99" (vendor 9), "Attr-241.5.1" (the path in a container).
+        - Text that begins with "0x" is octets in hexadecimal digits, always; text of that look is written so too.
+        - What does not fit its data type stands under its numbers, octet by octet: nothing is lost.
+        - Passwords, keys and answers to challenges are null. With `secrets` they are there, those that the shared
+          secret uncovers in clear. The shared secret itself never is. EAP-Message is shown as it is.
 
-    def has_eap_message(self) -> bool:
-        """Whether the packet carries EAP-Message (RFC 3579 §3.1)."""
-        return _EAP_MESSAGE in self
-
-    def add_message_authenticator(self) -> None:
-        """Gives the packet a Message-Authenticator, behind the attributes it has; signed when it is serialised (RFC
-        3579 §3.2). RADIUS/1.1 has none: nothing happens there (V11-3)."""
-        if self.radius_version == RadiusVersion.V1_1:
-            return
-        self.message_authenticator = True
-        self[_MESSAGE_AUTHENTICATOR] = [bytes(16)]
-
-    def ensure_message_authenticator(self) -> None:
-        """add_message_authenticator() unless there is one."""
-        if self.radius_version != RadiusVersion.V1_1 and not self.has_message_authenticator():
-            self.add_message_authenticator()
-
-    def verify_message_authenticator(
-        self,
-        secret: bytes | None = None,
-        original_authenticator: bytes | None = None,
-        original_code: int | None = None,
-    ) -> bool:
-        """Whether the Message-Authenticator verifies over the octets received, or over those the packet would be
-        sent as.
-
-        `original_authenticator` and `original_code` belong to the request, when this is a reply; left out, the
-        packet's own are taken. PacketError when there is none, more than one, or one that has not 16 octets.
+        Raises what attributes() raises.
         """
-        raw = self.raw_packet
-        if raw is None:
-            is_request = self.code in (1, 4, 12, 40, 43)
-            raw = self._encode_request() if is_request else self.reply_packet()
-        return self._check_message_authenticator(
-            raw,
-            self.secret if secret is None else secret,
-            self.authenticator if original_authenticator is None else original_authenticator,
-            self.original_code if original_code is None else original_code,
-        )
+        return _packet_json.to_dict(self, secrets)
 
-    def _check_message_authenticator(
-        self, raw: bytes, secret: bytes, authenticator: bytes | None, original_code: int | None
-    ) -> bool:
-        if self.code in (4, 40, 43):
-            authenticator = None
-        if self.code == 5 and original_code != PacketType.StatusServer:
-            # Nothing says which authenticator an Accounting-Response is signed with: implementations differ.
-            return _core.check_message_authenticator(raw, None, secret) or (
-                authenticator is not None and _core.check_message_authenticator(raw, authenticator, secret)
-            )
-        return _core.check_message_authenticator(raw, authenticator, secret)
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, dict: Any = None, secret: bytes | None = None) -> Self:
+        """The packet that to_dict() made `data` of, or that was written by hand: only `code` (or `code_name`) is
+        needed.
 
-    def require_valid_message_authenticator(
-        self,
-        secret: bytes | None = None,
-        original_authenticator: bytes | None = None,
-        original_code: int | None = None,
-    ) -> None:
-        """PacketError unless verify_message_authenticator() says yes."""
-        if not self.verify_message_authenticator(secret, original_authenticator, original_code):
-            raise PacketError(f"{_core.code_name(self.code)} id {self.id}: Message-Authenticator is invalid")
+        `dict` is the Dictionary that names are looked up in. `secret` is the shared secret, the class's own default
+        when left out: passwords are hidden with it. Called on Packet it makes the class for the code, as parse_packet()
+        does. What is null is left out. ValueError naming the field for data of another form; what a value's data type
+        raises.
+        """
+        made: Self = _packet_json.from_dict(cls, data, dict, secret)
+        return made
 
     # --- verification ---
 
     def verify_packet(self) -> bool:
         """Whether the Request Authenticator is the digest over the octets received (RFC 2866 §3, RFC 5176 §2.3).
 
-        PacketError when nothing was received.
+        RADIUS/1.1 has none: True. PacketError when nothing was received.
         """
-        if self.radius_version == RadiusVersion.V1_1:
+        if is_v11(self):
             return True
-        return _core.check_request_authenticator(self._received(), self.secret)
+        if self.raw_packet is None:
+            raise PacketError(f"{self._what()}: nothing was received that could be verified")
+        return _core.check_request_authenticator(self.raw_packet, self.secret)
 
     def verify_reply(self, reply: Packet, rawreply: bytes | None = None, enforce_ma: bool = False) -> bool:
         """Whether `reply` answers this request: same Identifier, Response Authenticator (RFC 2865 §3), and a valid
-        Message-Authenticator where it has one. `rawreply`: its octets as received, its own `raw_packet` when left out.
-        `enforce_ma`: a reply to an Access-Request has to have one.
+        Message-Authenticator where it has one. In RADIUS/1.1: the same token (RFC 9765 §4.1).
+
+        `rawreply`: its octets as received, its own `raw_packet` when left out. `enforce_ma`: a reply to an
+        Access-Request has to have a Message-Authenticator.
         """
-        if reply.id != self.id:
+        if is_v11(self):
+            return self.token is not None and reply.token == self.token
+        if reply.id != self.id or self.authenticator is None:
             return False
         raw = rawreply if rawreply is not None else reply.raw_packet
         if raw is None:
             raw = reply.reply_packet()
-        authenticator = self.authenticator
-        if authenticator is None or len(authenticator) != 16:
-            return False
         try:
-            if not _core.check_response_authenticator(raw, authenticator, self.secret):
+            _core.check_packet(raw)
+            digest = _core.md5(raw[:4] + self.authenticator + raw[20:] + self.secret)
+            if not _core.equal_octets(digest, raw[4:20]):
                 return False
-            if reply.has_message_authenticator():
-                return reply._check_message_authenticator(raw, self.secret, authenticator, self.code)
+            if value_of(raw, MESSAGE_AUTHENTICATOR):
+                return reply._check_message_authenticator(raw, self.secret, self.authenticator, self.code)
         except PacketError:
             return False
         return not (enforce_ma and self.code == PacketType.AccessRequest)
 
-    def _received(self) -> bytes:
-        if self.raw_packet is None:
-            raise PacketError(f"{_core.code_name(self.code)} id {self.id}: nothing was received that could be verified")
-        return self.raw_packet
-
     def _not_utf8(self, clear: bytes) -> str:
         logger.warning(
-            "%s id %s: a password decodes to non-UTF-8 octets, most often a shared-secret mismatch",
-            _core.code_name(self.code),
-            self.id,
+            "%s: a password decodes to non-UTF-8 octets, most often a shared-secret mismatch",
+            self._what(),
         )
         return clear.decode("utf-8", "ignore")
 
@@ -360,26 +323,47 @@ class AuthPacket(Packet):
         super().__init__(code, id, secret, authenticator, version, **attributes)
 
     def request_packet(self) -> bytes:
-        """The octets to send, with a random Request Authenticator when there is none yet."""
+        """The octets to send, 20 to 4096, with a random Request Authenticator when there is none yet (RFC 2865 §3).
+
+        In RADIUS/1.1 with the token, and PacketError without one. PacketError for what does not fit a packet,
+        ValueError for a code or id out of 0 to 255.
+        """
         return self._encode_request()
 
     if TYPE_CHECKING:
 
         def create_reply(self, **attributes: Any) -> AuthPacket: ...
 
-    pw_crypt = _core.PacketBase._pw_crypt
-    pw_decrypt = _core.PacketBase._pw_decrypt
+    def pw_crypt(self, password: str | bytes) -> bytes:
+        """The octets of a User-Password: padded to a multiple of 16 octets and hidden with the secret and the
+        authenticator (RFC 2865 §5.2), which is made when there is none. In RADIUS/1.1 nothing is hidden (RFC 9765
+        §5.1.1)."""
+        return self._pw_crypt(password)
+
+    def pw_decrypt(self, password: bytes) -> str:
+        """The clear text of a User-Password's octets (RFC 2865 §5.2), without trailing NULs.
+
+        Octets that are not UTF-8, most often because the shared secrets differ, are logged as a warning and decoded
+        with what is valid. In RADIUS/1.1 the octets are the clear text.
+        """
+        return self._pw_decrypt(password)
 
     def verify_auth_request(self) -> bool:
-        """Whether what was received is an Access-Request with an authenticator that is not all zeros."""
-        raw = self._received()
-        return raw[0] == PacketType.AccessRequest and raw[4:20] != _NO_AUTHENTICATOR
+        """Whether what was received is an Access-Request, in RADIUS/1.0 with an authenticator that is not all zeros.
+
+        ValueError when nothing was received.
+        """
+        raw = self.raw_packet
+        if raw is None:
+            raise ValueError(f"{self._what()}: nothing was received that could be verified")
+        return raw[0] == PacketType.AccessRequest and (is_v11(self) or raw[4:20] != _NO_AUTHENTICATOR)
 
     def verify_chap_passwd(self, userpwd: str | bytes) -> bool:
         """Whether `userpwd` is the password behind CHAP-Password (RFC 2865 §5.3, RFC 1994 §4.1).
 
-        A str loses blanks at its ends. The challenge is CHAP-Challenge, else the Request Authenticator. False without a
-        CHAP-Password of 17 octets.
+        A str loses blanks at its ends. The challenge is CHAP-Challenge, else the Request Authenticator, which
+        RADIUS/1.1 has not: PacketError there (RFC 9765 §5.1.2). False without a CHAP-Password of 17 octets or a
+        challenge.
         """
         values = self.get(_CHAP_PASSWORD)
         if not values or len(values[0]) != 17:
@@ -388,9 +372,11 @@ class AuthPacket(Packet):
         chap_id, digest = values[0][:1], values[0][1:]
         challenges = self.get(_CHAP_CHALLENGE)
         challenge = challenges[0] if challenges else self.authenticator
-        if not challenges and self.radius_version == RadiusVersion.V1_1:
-            raise PacketError("CHAP-Password without CHAP-Challenge in RADIUS/1.1")  # V11-4
-        return _core.equal_octets(_core.md5(chap_id + password + (challenge or b"")), digest)
+        if not challenges and is_v11(self):
+            raise PacketError(f"{self._what()}: CHAP-Password without CHAP-Challenge in RADIUS/1.1")  # V11-4
+        if challenge is None:
+            return False
+        return _core.equal_octets(_core.md5(chap_id + password + challenge), digest)
 
 
 class AcctPacket(Packet):
@@ -408,7 +394,8 @@ class AcctPacket(Packet):
         super().__init__(code, id, secret, authenticator, version, **attributes)
 
     def request_packet(self) -> bytes:
-        """The octets to send; the Request Authenticator is a digest over them, and set on the packet."""
+        """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
+        2866 §3, RFC 5176 §2.3). In RADIUS/1.1 with the token instead. Raises what AuthPacket.request_packet() does."""
         return self._encode_request()
 
     if TYPE_CHECKING:
@@ -435,7 +422,8 @@ class CoAPacket(Packet):
         super().__init__(code, id, secret, authenticator, version, **attributes)
 
     def request_packet(self) -> bytes:
-        """The octets to send; the Request Authenticator is a digest over them, and set on the packet."""
+        """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
+        2866 §3, RFC 5176 §2.3). In RADIUS/1.1 with the token instead. Raises what AuthPacket.request_packet() does."""
         return self._encode_request()
 
     if TYPE_CHECKING:
@@ -462,14 +450,13 @@ class StatusPacket(Packet):
         super().__init__(code, id, secret, authenticator, version, **attributes)
 
     def request_packet(self) -> bytes:
-        """The octets to send; they always carry a Message-Authenticator (PKT-14)."""
+        """The octets to send, 20 to 4096; they always carry a Message-Authenticator (RFC 5997 §3), but in RADIUS/1.1.
+        Raises what AuthPacket.request_packet() does."""
         self.ensure_message_authenticator()
         return self._encode_request()
 
     def verify_status_request(self) -> bool:
-        """Whether what was received carries a valid Message-Authenticator."""
-        if self.radius_version == RadiusVersion.V1_1:
-            return True
+        """Whether what was received carries a valid Message-Authenticator (RFC 5997 §3); in RADIUS/1.1 True."""
         try:
             return self.verify_message_authenticator()
         except PacketError:
@@ -478,6 +465,8 @@ class StatusPacket(Packet):
 
 MutableMapping.register(_core.PacketBase)
 _core.register_packet_types(Packet, AuthPacket, AcctPacket, CoAPacket, StatusPacket)
+if _packet_trace.is_wanted():
+    _core.set_trace(_packet_trace.show)
 
 PacketImplementation: TypeAlias = AuthPacket | AcctPacket | CoAPacket | StatusPacket
 ReplyPacketT = TypeVar("ReplyPacketT", bound=Packet)
@@ -492,11 +481,16 @@ _BY_CODE: dict[int, type[Packet]] = {
 }
 
 
+def class_of_code(code: int) -> type[Packet]:
+    """The class that a packet of this code is parsed to."""
+    return _BY_CODE.get(code, Packet)
+
+
 def parse_packet(
     data: bytes, secret: bytes, dictionary: Any, radius_version: int = RadiusVersion.V1_0
 ) -> PacketImplementation | Packet:
-    """The packet in `data`, of the class for its code. PacketError when it is none."""
+    """The packet in `data`, 20 to 4096 octets, of the class for its code: AuthPacket 1, AcctPacket 4 and 5,
+    StatusPacket 12, CoAPacket 40 and 43, Packet for every other. PacketError when it is none."""
     if not data:
         raise PacketError("Packet header is corrupt: expected 20 octets or more, found none")
-    cls = _BY_CODE.get(data[0], Packet)
-    return cls(packet=bytes(data), secret=secret, dict=dictionary, radius_version=radius_version)
+    return class_of_code(data[0])(packet=bytes(data), secret=secret, dict=dictionary, radius_version=radius_version)

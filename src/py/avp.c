@@ -489,8 +489,51 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     return walk.items;
 }
 
+static PyObject *packet_octets(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return octets_to_walk((rsec_py_packet *)op);
+}
+
+PyDoc_STRVAR(over_doc,
+             "_over(octets)\n--\n\n"
+             "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
+             "at. The trace is not shown it.");
+
+static PyObject *packet_over(PyObject *op, PyObject *raw) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    rsec_packet_facts facts;
+    size_t off;
+    if (!PyBytes_Check(raw)) {
+        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
+    }
+    rsec_status status = rsec_packet_scan(rsec_py_bytes_view(raw), &facts, &off);
+    if (status != RSEC_OK) {
+        return rsec_py_fail_scan(self->state, status, rsec_py_bytes_view(raw), off);
+    }
+    rsec_py_packet *seen = rsec_py_packet_alloc(self->state, self->state->packet_base);
+    if (seen == NULL) {
+        return NULL;
+    }
+    Py_SETREF(seen->raw_packet, Py_NewRef(raw));
+    seen->code = Py_XNewRef(self->code);
+    seen->id = Py_XNewRef(self->id);
+    seen->secret = Py_XNewRef(self->secret);
+    seen->authenticator = rsec_py_packet_authenticator(self);
+    seen->radius_version = Py_XNewRef(self->radius_version);
+    seen->dict = Py_XNewRef(self->dict);
+    Py_XSETREF(seen->token, Py_XNewRef(self->token));
+    Py_XSETREF(seen->request_authenticator, Py_XNewRef(self->request_authenticator));
+    Py_XSETREF(seen->peer, Py_XNewRef(self->peer));
+    if (seen->authenticator == NULL) {
+        Py_CLEAR(seen);
+    }
+    return (PyObject *)seen;
+}
+
 PyMethodDef rsec_py_packet_avp_methods[] = {
     {"attributes", packet_attributes, METH_NOARGS, attributes_doc},
+    {"_octets", packet_octets, METH_NOARGS, "_octets()\n--\n\nThe octets that attributes() goes through."},
+    {"_over", packet_over, METH_O, over_doc},
     {NULL, NULL, 0, NULL},
 };
 
