@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from enum import IntEnum
+
+import pytest
 
 from pyradsec import constants
 from pyradsec._core import Attribute
-from pyradsec.constants import DATATYPES, EAPPacketType, EAPType, ErrorCause, PacketType
+from pyradsec.constants import (
+    DATATYPES,
+    AcctAuthentic,
+    AcctStatusType,
+    AcctTerminateCause,
+    EAPPacketType,
+    EAPType,
+    ErrorCause,
+    NASPortType,
+    PacketType,
+    ServiceType,
+)
+from pyradsec.dictionary import Dictionary
+from pyradsec.packet import Packet
 
 
 def test_package_names() -> None:
@@ -25,7 +41,10 @@ def test_package_imports_nothing_of_its_own() -> None:
 
 
 def test_packet_types() -> None:
-    assert {member.name: member.value for member in PacketType} == {
+    """RFC 3575 §2.1: the whole table, under the names that users write."""
+    codes = {member.name: member.value for member in PacketType}
+    assert sorted(codes.values()) == [*range(1, 14), *range(21, 35), *range(40, 46), 50, 51, 52, *range(250, 256)]
+    assert {
         "AccessRequest": 1,
         "AccessAccept": 2,
         "AccessReject": 3,
@@ -40,8 +59,10 @@ def test_packet_types() -> None:
         "CoARequest": 43,
         "CoAACK": 44,
         "CoANAK": 45,
+        "IPAddressAllocate": 50,
+        "IPAddressRelease": 51,
         "ProtocolError": 52,
-    }
+    }.items() <= codes.items()
 
 
 def test_error_causes() -> None:
@@ -55,10 +76,76 @@ def test_error_causes() -> None:
 
 
 def test_eap() -> None:
+    """RFC 3748 §4, §5, and the methods that IANA has registered since."""
+    assert [member.value for member in EAPPacketType] == [1, 2, 3, 4, 5, 6]
     assert (EAPPacketType.REQUEST, EAPPacketType.RESPONSE) == (1, 2)
     assert (EAPPacketType.SUCCESS, EAPPacketType.FAILURE) == (3, 4)
-    assert (EAPType.IDENTITY, EAPType.MD5_CHALLENGE, EAPType.GTC) == (1, 4, 6)
-    assert (EAPType.TLS, EAPType.TTLS, EAPType.PEAP, EAPType.MSCHAPV2, EAPType.TEAP) == (13, 21, 25, 26, 55)
+    # 7 and 8 are allocated to nothing that has a name, 20 to nothing at all.
+    assert {member.value for member in EAPType} == {*range(1, 57), 254, 255} - {7, 8, 20}
+    assert {
+        "IDENTITY": 1,
+        "NAK": 3,
+        "MD5_CHALLENGE": 4,
+        "GTC": 6,
+        "TLS": 13,
+        "LEAP": 17,
+        "SIM": 18,
+        "TTLS": 21,
+        "AKA": 23,
+        "PEAP": 25,
+        "MSCHAPV2": 26,
+        "FAST": 43,
+        "AKA_PRIME": 50,
+        "PWD": 52,
+        "TEAP": 55,
+        "NOOB": 56,
+        "EXPANDED": 254,
+    }.items() <= {member.name: member.value for member in EAPType}.items()
+
+
+# Where a dictionary shortens or lengthens the RFC's words.
+ALIASES = {
+    "ResidualContextRemoved": "ResidualSessionContextRemoved",
+    "ProxyRequestNotRoutable": "RequestNotRoutable",
+    "ProxyProcessingError": "OtherProxyProcessingError",
+    "PortReinit": "PortReinitialized",
+    "PortDisabled": "PortAdministrativelyDisabled",
+    "LoginUser": "Login",
+    "FramedUser": "Framed",
+    "CallbackLoginUser": "CallbackLogin",
+    "CallbackFramedUser": "CallbackFramed",
+    "OutboundUser": "Outbound",
+    "AdministrativeUser": "Administrative",
+    "NASPromptUser": "NASPrompt",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "enum"),
+    [
+        ("Acct-Status-Type", AcctStatusType),
+        ("Acct-Authentic", AcctAuthentic),
+        ("Acct-Terminate-Cause", AcctTerminateCause),
+        ("Service-Type", ServiceType),
+        ("NAS-Port-Type", NASPortType),
+        ("Error-Cause", ErrorCause),
+    ],
+)
+def test_values_are_those_of_the_dictionary(name: str, enum: type[IntEnum]) -> None:
+    """RFC 2865 §5, RFC 2866 §5, RFC 5176 §3.5: the same numbers under the same names as in the shipped dictionary."""
+    values = Dictionary.default()[name].values.forward
+    expected = {}
+    for text, octets in values.items():
+        word = text.replace("-", "").replace(".", "")
+        expected[ALIASES.get(word, word)] = int.from_bytes(octets, "big")
+    assert {member.name: member.value for member in enum} == expected
+
+
+def test_a_member_is_its_number_in_a_packet() -> None:
+    made = Packet(dict=Dictionary.default(), Acct_Status_Type=AcctStatusType.InterimUpdate)
+    made["Service-Type"] = ServiceType.AuthorizeOnly
+    assert made[40] == [bytes((0, 0, 0, 3))]
+    assert made["Service-Type"] == ["Authorize-Only"]
 
 
 def test_data_types_are_those_of_the_core() -> None:
