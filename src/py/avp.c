@@ -71,19 +71,25 @@ static bool is_secret_key(PyObject *key) {
 
 /* --- making items --- */
 
-/* What the dictionary says about `name`: a new reference, or NULL; -1 with an exception. */
+/* What the dictionary says about `name`: a new reference in *attribute, or NULL there; -1 with an exception. */
 static int attribute_named(rsec_py_packet *packet, PyObject *name, rsec_py_attribute **attribute) {
-    PyObject *key = NULL;
     *attribute = NULL;
-    if (name == NULL || !PyUnicode_Check(name)) {
+    PyObject *attributes = rsec_py_dictionary_attributes(packet->state, packet->dict);
+    PyObject *found = attributes != NULL ? PyObject_GetItem(attributes, name) : NULL;
+    Py_XDECREF(attributes);
+    if (found == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_KeyError)) {
+            return -1;
+        }
+        PyErr_Clear();
         return 0;
     }
-    int rc = rsec_py_attribute_find(packet->state, packet->dict, name, attribute, &key);
-    Py_XDECREF(key);
-    if (rc != 1) {
-        *attribute = NULL;
+    if (PyObject_TypeCheck(found, packet->state->attribute_type)) {
+        *attribute = (rsec_py_attribute *)found;
+    } else {
+        Py_DECREF(found); /* a dictionary of some other make */
     }
-    return rc < 0 ? -1 : 0;
+    return 0;
 }
 
 /* The name of a storage key and what the dictionary says about it: new references, or NULL both. */
@@ -494,10 +500,11 @@ static PyObject *packet_octets(PyObject *op, PyObject *unused) {
     return octets_to_walk((rsec_py_packet *)op);
 }
 
-PyDoc_STRVAR(over_doc,
-             "_over(octets)\n--\n\n"
-             "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
-             "at. The trace is not shown it.");
+PyDoc_STRVAR(
+    over_doc,
+    "_over(octets)\n--\n\n"
+    "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
+    "at. The trace is not shown it.");
 
 static PyObject *packet_over(PyObject *op, PyObject *raw) {
     rsec_py_packet *self = (rsec_py_packet *)op;

@@ -186,7 +186,12 @@ def test_require_valid() -> None:
         (4, NAME, {"require_message_authenticator": True}, None),
         (43, NAME, {"require_message_authenticator": True}, None),
         (12, b"", {}, "Status-Server requires"),
-        (12, b"", {"require_message_authenticator": False, "require_eap_message_authenticator": False}, "Status-Server"),
+        (
+            12,
+            b"",
+            {"require_message_authenticator": False, "require_eap_message_authenticator": False},
+            "Status-Server",
+        ),
         (1, EAP, {}, "EAP-Message requires"),
         (4, EAP, {}, "EAP-Message requires"),
         (1, EAP, {"require_eap_message_authenticator": False}, None),
