@@ -26,9 +26,13 @@ Json = str | int | None
 
 def to_dict(packet: Packet, secrets: bool) -> dict[str, Any]:
     """Header and attributes."""
+    avps = packet.attributes()
+    entries = [_entry(packet, avp, secrets) for avp in avps]
+    mixed = _mixed([avp.key for avp in avps], [label for label, _ in entries])
     values: dict[str, list[Json]] = {}
-    for avp in packet.attributes():
-        label, value = _entry(packet, avp, secrets)
+    for avp, (label, value) in zip(avps, entries, strict=True):
+        if avp.key in mixed:
+            label, value = _packet_text.numbers(avp), None if value is None else _octets(avp.octets)
         values.setdefault(label, []).append(value)
     is_v11 = packet.radius_version == RadiusVersion.V1_1
     return {
@@ -40,6 +44,19 @@ def to_dict(packet: Packet, secrets: bool) -> dict[str, Any]:
         "token": _hex(packet.token),
         "attributes": values,
     }
+
+
+def _mixed(keys: list[Any], labels: list[str]) -> set[Any]:
+    """The keys whose values would change their order, were they grouped by these labels (PKT-11)."""
+    seen: dict[Any, list[str]] = {}
+    mixed = set()
+    for key, label in zip(keys, labels, strict=True):
+        its = seen.setdefault(key, [])
+        if label in its[:-1]:
+            mixed.add(key)
+        if label not in its[-1:]:
+            its.append(label)
+    return mixed
 
 
 def _hex(octets: bytes | None) -> str | None:
@@ -79,7 +96,8 @@ def _plain(packet: Packet, attribute: Attribute, avp: _core.AVP) -> Json:
             clear = _packet_text.clear_password(packet, value)
             return _text(clear) if clear is not None and not clear.startswith("0x") else _octets(value)
         if attribute.encrypt != 2 and _encoded(attribute, avp, value) != avp.octets:
-            return None
+            value = avp.octets if avp.tag is None else avp.octets[1:]
+            return _octets(value) if _encoded(attribute, avp, value) == avp.octets else None
         return _text(value)
     except _packet_text.FAILURES:
         return None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pyradsec.packet import Packet
 
 EXTENDED = EXTENDED_ATTRIBUTE_TYPES | LONG_EXTENDED_ATTRIBUTE_TYPES
+_VENDOR_SPECIFIC = 26
+_MICROSOFT = (311).to_bytes(4, "big")
 _HIDDEN = "<hidden>"
 # What reading or serialising a packet raises when it holds what does not fit.
 FAILURES = (PacketError, ValueError, TypeError, KeyError, AttributeError)
@@ -149,7 +151,10 @@ def _shown(packet: Packet, key: Any) -> str:
     if _core.is_secret_key(number) or (attribute is not None and attribute.encrypt):
         return _HIDDEN
     try:
-        return repr(packet[key])
+        value = packet[key]
+        if number == _VENDOR_SPECIFIC and any(octets[:4] == _MICROSOFT for octets in value):
+            return _HIDDEN  # whole, since no dictionary takes it apart: there may be a password or a key in it
+        return repr(value)
     except FAILURES:
         stored = packet._store().get(number)
         if not isinstance(stored, list):

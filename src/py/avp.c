@@ -3,7 +3,7 @@
  * Plain and vendor attributes are read off the octets in the order of the wire. Attributes that the dictionary knows to hold
  * others, to be joined or to be cut up are taken from the store, which has done that, at the place of their first octets.
  */
-#include "py/packet.h" /* Python.h comes before every system header */
+#include "py/packet_values.h" /* Python.h comes before every system header */
 
 #include "py/dictionary.h"
 
@@ -16,13 +16,13 @@ typedef struct {
     PyObject_HEAD rsec_py_packet *packet; /* whose dictionary, secret and authenticator the value is decoded with */
     rsec_py_attribute *attribute;         /* what the dictionary says, or NULL */
     PyObject *name, *key, *octets, *vendor, *tag, *offset;
-    char is_nested; /* a leaf of a container: its key finds nothing at the top level */
     char is_secret;
 } py_avp;
 
 /* What the items are made for: the packet, its names, the items so far. */
 typedef struct {
     rsec_py_packet *packet;
+    rsec_view attrs; /* all attributes of the packet */
     PyObject *names; /* dict: storage key -> name, or NULL without a dictionary */
     PyObject *items; /* list */
     PyObject *done;  /* set of the keys that were taken from the store */
@@ -67,6 +67,12 @@ static bool is_secret_key(PyObject *key) {
     long vendor = is_vendor ? PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(key, 0), &vendor_overflow) : 0;
     return overflow == 0 && vendor_overflow == 0 && number >= 0 && vendor >= (is_vendor ? 1 : 0) &&
            is_secret_number((unsigned long)vendor, (unsigned long)number);
+}
+
+/* Whether it is a whole Vendor-Specific of Microsoft's, which nobody has looked into. */
+static bool is_secret_vendor(PyObject *key, rsec_view octets) {
+    return PyLong_CheckExact(key) && PyLong_AsLong(key) == RSEC_ATTR_VENDOR_SPECIFIC && octets.len >= 4 &&
+           rsec_get_u32(octets.ptr) == VENDOR_MICROSOFT;
 }
 
 /* --- making items --- */
@@ -116,7 +122,7 @@ static int tag_of(const rsec_py_attribute *attribute, rsec_view octets) {
 
 /* Appends an item. `name` and `attribute` may be NULL; `vendor` is 0 for none. All are borrowed. */
 static int add_item(const walk_state *walk, PyObject *key, PyObject *name, rsec_py_attribute *attribute,
-                    unsigned long vendor, PyObject *octets, size_t offset, bool is_nested) {
+                    unsigned long vendor, PyObject *octets, size_t offset) {
     PyTypeObject *type = walk->packet->state->avp_type;
     py_avp *item = (py_avp *)type->tp_alloc(type, 0);
     if (item == NULL) {
@@ -131,8 +137,8 @@ static int add_item(const walk_state *walk, PyObject *key, PyObject *name, rsec_
     item->vendor = vendor != 0 ? PyLong_FromUnsignedLong(vendor) : Py_NewRef(Py_None);
     item->tag = tag >= 0 ? PyLong_FromLong(tag) : Py_NewRef(Py_None);
     item->offset = PyLong_FromSize_t(offset);
-    item->is_nested = is_nested;
-    item->is_secret = (attribute != NULL && attribute->encrypt != 0) || (!is_nested && is_secret_key(key));
+    item->is_secret = (attribute != NULL && attribute->encrypt != 0) || is_secret_key(key) ||
+                      is_secret_vendor(key, rsec_py_bytes_view(octets));
     int rc = item->vendor != NULL && item->tag != NULL && item->offset != NULL
                  ? PyList_Append(walk->items, (PyObject *)item)
                  : -1;
@@ -188,7 +194,7 @@ static int look_up_sub(rsec_py_packet *packet, const rsec_py_attribute *parent, 
 }
 
 static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rsec_py_attribute *attribute,
-                      unsigned long vendor, PyObject *stored, size_t offset, bool is_nested);
+                      unsigned long vendor, PyObject *stored, size_t offset);
 
 static int add_container(const walk_state *walk, PyObject *path, const rsec_py_attribute *attribute,
                          unsigned long vendor, PyObject *stored, size_t offset) {
@@ -203,7 +209,7 @@ static int add_container(const walk_state *walk, PyObject *path, const rsec_py_a
         rc = look_up_sub(walk->packet, attribute, number, &name, &sub);
         if (rc == 0) {
             longer = path_to(path, number);
-            rc = longer != NULL ? add_stored(walk, longer, name, sub, vendor, inner, offset, true) : -1;
+            rc = longer != NULL ? add_stored(walk, longer, name, sub, vendor, inner, offset) : -1;
         }
         Py_XDECREF(longer);
         Py_XDECREF(name);
@@ -216,7 +222,7 @@ static int add_container(const walk_state *walk, PyObject *path, const rsec_py_a
 
 /* Appends the items for what the store holds under `path`: a list of octets, or a dict of what a container holds. */
 static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rsec_py_attribute *attribute,
-                      unsigned long vendor, PyObject *stored, size_t offset, bool is_nested) {
+                      unsigned long vendor, PyObject *stored, size_t offset) {
     if (PyDict_Check(stored)) {
         if (Py_EnterRecursiveCall(" in the attributes of a packet") != 0) { /* a dict may have been put into itself */
             return -1;
@@ -235,7 +241,7 @@ static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rs
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
         PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
         PyObject *octets = octets_of(walk->packet, element);
-        rc = octets != NULL ? add_item(walk, key, name, attribute, vendor, octets, offset, is_nested) : -1;
+        rc = octets != NULL ? add_item(walk, key, name, attribute, vendor, octets, offset) : -1;
         Py_XDECREF(octets);
         Py_DECREF(element);
     }
@@ -246,8 +252,7 @@ static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rs
 /* --- from the store --- */
 
 static bool is_container(const rsec_py_attribute *attribute) {
-    return attribute != NULL && (attribute->type == RSEC_TYPE_TLV || attribute->type == RSEC_TYPE_EXTENDED ||
-                                 attribute->type == RSEC_TYPE_LONG_EXTENDED);
+    return attribute != NULL && rsec_py_attribute_is_container(attribute);
 }
 
 /* Appends the vendors' attributes that are kept flat under (wrapper, slot, vendor, type) (RFC 6929 §2.4). 1 when there are
@@ -273,7 +278,7 @@ static int add_extended_vendors(const walk_state *walk, PyObject *wrapper, PyObj
         Py_INCREF(key);
         Py_INCREF(stored);
         int rc = look_up(walk, key, &name, &attribute);
-        rc = rc == 0 ? add_stored(walk, key, name, attribute, vendor, stored, offset, false) : rc;
+        rc = rc == 0 ? add_stored(walk, key, name, attribute, vendor, stored, offset) : rc;
         Py_XDECREF(name);
         Py_XDECREF((PyObject *)attribute);
         Py_DECREF(stored);
@@ -299,7 +304,7 @@ static int add_from_store(const walk_state *walk, PyObject *key, PyObject *name,
     int found = stored == NULL && PyErr_Occurred() != NULL ? -1 : 0;
     if (stored != NULL && (PyDict_Check(stored) || !is_container(attribute))) {
         PyObject *path = PyTuple_Check(key) ? Py_NewRef(key) : PyTuple_Pack(1, key);
-        found = path != NULL && add_stored(walk, path, name, attribute, vendor, stored, offset, false) == 0 ? 1 : -1;
+        found = path != NULL && add_stored(walk, path, name, attribute, vendor, stored, offset) == 0 ? 1 : -1;
         Py_XDECREF(path);
     }
     if (found >= 0 && vendor == 0 && is_container(attribute)) {
@@ -320,7 +325,7 @@ static int add_attribute(const walk_state *walk, PyObject *key, unsigned long ve
     int found = rc == 0 ? add_from_store(walk, key, name, attribute, vendor, continues, offset) : -1;
     if (found == 0) {
         PyObject *bytes = rsec_py_bytes(octets);
-        rc = bytes != NULL ? add_item(walk, key, name, attribute, vendor, bytes, offset, false) : -1;
+        rc = bytes != NULL ? add_item(walk, key, name, attribute, vendor, bytes, offset) : -1;
         Py_XDECREF(bytes);
     }
     Py_XDECREF(name);
@@ -331,75 +336,26 @@ static int add_attribute(const walk_state *walk, PyObject *key, unsigned long ve
 
 /* --- vendors --- */
 
-/* How a vendor writes its attributes: widths of type and length in octets, and whether another octet follows them. */
-typedef struct {
-    unsigned type_len, len_len;
-    bool continues;
-} vendor_layout;
-
-static int layout_of(rsec_py_packet *packet, unsigned long vendor, vendor_layout *layout) {
-    *layout = (vendor_layout){1, 1, false}; /* RFC 2865 §5.26 */
-    PyObject *formats = packet->dict != NULL && packet->dict != Py_None
-                            ? rsec_py_dictionary_vendor_formats(packet->state, packet->dict)
-                            : NULL;
-    if (formats == NULL) {
-        PyErr_Clear(); /* no dictionary, or one of some other make */
-        return 0;
-    }
-    PyObject *id = PyDict_Check(formats) ? PyLong_FromUnsignedLong(vendor) : NULL;
-    PyObject *format = id != NULL ? PyDict_GetItemWithError(formats, id) : NULL;
-    if (format != NULL && PyTuple_Check(format) && PyTuple_GET_SIZE(format) >= 2) {
-        layout->type_len = (unsigned)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(format, 0));
-        layout->len_len = (unsigned)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(format, 1));
-        layout->continues = PyTuple_GET_SIZE(format) > 2 && PyObject_IsTrue(PyTuple_GET_ITEM(format, 2)) == 1;
-    }
-    Py_XDECREF(id);
-    Py_DECREF(formats);
-    return PyErr_Occurred() != NULL ? -1 : 0;
-}
-
-static uint32_t number_at(const uint8_t *ptr, unsigned len) {
-    return len == 4 ? rsec_get_u32(ptr) : len == 2 ? rsec_get_u16(ptr) : len == 1 ? *ptr : 0;
-}
-
-/* The next of a vendor's attributes in `data` at *off, which is moved behind it. False when there is none that fits. */
-static bool next_of_vendor(vendor_layout layout, rsec_view data, size_t *off, uint32_t *type, rsec_view *value) {
-    size_t head = layout.type_len + layout.len_len + (layout.continues ? 1 : 0);
-    if (data.len - *off < head) {
-        return false;
-    }
-    const uint8_t *ptr = data.ptr + *off;
-    size_t len = layout.len_len > 0 ? number_at(ptr + layout.type_len, layout.len_len) : data.len - *off;
-    if (len < head || len > data.len - *off) {
-        return false;
-    }
-    *type = number_at(ptr, layout.type_len);
-    *value = rsec_view_of(ptr + head, len - head);
-    *off += len;
-    return true;
-}
-
-/* Appends the attributes in a Vendor-Specific one; all of it as it is when they do not fill it exactly. */
+/* Appends the attributes in a Vendor-Specific one; all of it as it is where the store keeps it so: without a dictionary, and
+ * when they do not fill it exactly. */
 static int add_vendor(const walk_state *walk, rsec_view octets, size_t offset) {
-    vendor_layout layout;
-    uint32_t vendor = octets.len > 4 ? rsec_get_u32(octets.ptr) : 0, type;
-    rsec_view data = octets.len > 4 ? rsec_view_part(octets, 4, octets.len - 4) : rsec_view_of(NULL, 0), value;
-    size_t off = 0;
-    if (data.len > 0 && layout_of(walk->packet, vendor, &layout) < 0) {
+    rsec_vendor_format format;
+    rsec_vendor_part part;
+    rsec_view data = octets.len > 4 ? rsec_view_part(octets, 4, octets.len - 4) : rsec_view_of(NULL, 0);
+    uint32_t vendor = data.len > 0 ? rsec_get_u32(octets.ptr) : 0;
+    if (data.len > 0 && rsec_py_vendor_format(walk->packet, vendor, &format) < 0) {
         return -1;
     }
-    while (off < data.len && next_of_vendor(layout, data, &off, &type, &value)) {
-    }
-    if (data.len == 0 || off < data.len) {
+    if (data.len == 0 || walk->names == NULL || !rsec_vendor_divides(data, format) ||
+        (format.has_more && !rsec_vendor_check(walk->attrs, vendor, format))) {
         return add_attribute(walk, PyLong_FromLong(RSEC_ATTR_VENDOR_SPECIFIC), 0, false, octets, offset);
     }
-    off = 0;
-    size_t start = 0;
+    rsec_vendor_walk parts = {data, 0, format};
     int rc = 0;
-    while (rc == 0 && off < data.len && next_of_vendor(layout, data, &off, &type, &value)) {
-        PyObject *key = Py_BuildValue("(kk)", (unsigned long)vendor, (unsigned long)type);
-        rc = add_attribute(walk, key, vendor, layout.continues, value, offset + RSEC_ATTR_HEADER_LEN + 4 + start);
-        start = off;
+    while (rc == 0 && rsec_vendor_next(&parts, &part) == RSEC_OK) {
+        PyObject *key = Py_BuildValue("(kk)", (unsigned long)vendor, (unsigned long)part.type);
+        rc = add_attribute(walk, key, vendor, format.has_more, part.value,
+                           offset + RSEC_ATTR_HEADER_LEN + 4 + part.off);
     }
     return rc;
 }
@@ -408,7 +364,7 @@ static int add_vendor(const walk_state *walk, rsec_view octets, size_t offset) {
 
 /* Whether the store holds what the octets received say, so that nothing was changed since: 1, 0, -1. */
 static int is_unchanged(rsec_py_packet *self) {
-    if (self->raw_packet == Py_None) {
+    if (self->raw_packet == Py_None || self->obfuscated != NULL) {
         return 0;
     }
     if (self->store == NULL) {
@@ -465,7 +421,7 @@ PyDoc_STRVAR(
 static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     rsec_py_packet *self = (rsec_py_packet *)op;
     (void)unused;
-    walk_state walk = {self, NULL, PyList_New(0), PySet_New(NULL)};
+    walk_state walk = {self, {NULL, 0}, NULL, PyList_New(0), PySet_New(NULL)};
     PyObject *raw = walk.items != NULL && walk.done != NULL ? octets_to_walk(self) : NULL;
     if (raw != NULL && self->dict != NULL && self->dict != Py_None) {
         walk.names = rsec_py_dictionary_names(self->state, self->dict);
@@ -475,8 +431,10 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     }
     int rc = raw != NULL ? 0 : -1;
     bool is_v11 = rsec_py_packet_is_v11(self);
-    rsec_attr_walk attrs = rsec_attr_walk_of(raw != NULL ? rsec_packet_attrs(rsec_py_bytes_view(raw))
-                                                         : rsec_view_of(NULL, 0));
+    if (raw != NULL) {
+        walk.attrs = rsec_packet_attrs(rsec_py_bytes_view(raw));
+    }
+    rsec_attr_walk attrs = rsec_attr_walk_of(walk.attrs);
     rsec_attr attr;
     while (rc == 0 && rsec_attr_next(&attrs, &attr) == RSEC_OK) {
         size_t offset = RSEC_HEADER_LEN + attr.off;
@@ -546,65 +504,13 @@ PyMethodDef rsec_py_packet_avp_methods[] = {
 
 /* --- decoding --- */
 
-/* The value of an attribute of the top level or of a vendor, as the mapping gives it: a packet that holds nothing else is
- * asked for it. New reference. */
-static PyObject *decode_named(py_avp *self) {
-    rsec_py_packet *packet = self->packet;
-    rsec_py_packet *one = rsec_py_packet_alloc(packet->state, packet->state->packet_base);
-    PyObject *list = NULL, *value = NULL, *elements = NULL;
-    if (one == NULL) {
-        return NULL;
-    }
-    one->secret = Py_XNewRef(packet->secret);
-    one->authenticator = rsec_py_packet_authenticator(packet);
-    one->radius_version = Py_XNewRef(packet->radius_version);
-    one->dict = Py_XNewRef(packet->dict);
-    Py_SETREF(one->request_authenticator, Py_XNewRef(packet->request_authenticator));
-    one->store = PyDict_New();
-    elements = PyList_New(1);
-    if (elements != NULL) {
-        PyList_SET_ITEM(elements, 0, Py_NewRef(self->octets));
-    }
-    if (one->authenticator != NULL && one->store != NULL && elements != NULL &&
-        PyDict_SetItem(one->store, self->key, elements) == 0) {
-        list = rsec_py_packet_subscript((PyObject *)one, self->name);
-    }
-    if (list != NULL && PyList_Check(list) && PyList_GET_SIZE(list) > 0) {
-        value = Py_NewRef(PyList_GET_ITEM(list, 0));
-    } else if (list != NULL || PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear(); /* the name means another key by now: the octets are all there is */
-        value = Py_NewRef(self->octets);
-    }
-    Py_XDECREF(elements);
-    Py_XDECREF(list);
-    Py_DECREF(one);
-    return value;
-}
-
-/* The value of a leaf of a container. New reference. */
-static PyObject *decode_nested(py_avp *self) {
-    rsec_py_packet *packet = self->packet;
-    if (self->attribute->encrypt == 1) {
-        return Py_NewRef(self->octets);
-    }
-    if (self->attribute->encrypt != 2 || rsec_py_packet_is_v11(packet)) {
-        return rsec_py_attribute_decode(packet->state, self->attribute, rsec_py_bytes_view(self->octets));
-    }
-    PyObject *clear = PyObject_CallMethod((PyObject *)packet, "salt_decrypt", "O", self->octets);
-    PyObject *value = clear != NULL && PyBytes_Check(clear)
-                          ? rsec_py_attribute_decode(packet->state, self->attribute, rsec_py_bytes_view(clear))
-                          : NULL;
-    Py_XDECREF(clear);
-    return value;
-}
-
 static PyObject *avp_value(PyObject *op, void *closure) {
     py_avp *self = (py_avp *)op;
     (void)closure;
-    if (self->attribute == NULL) {
+    if (self->attribute == NULL || rsec_py_attribute_is_container(self->attribute)) {
         return Py_NewRef(self->octets);
     }
-    return self->is_nested ? decode_nested(self) : decode_named(self);
+    return rsec_py_value_decode(self->packet, self->attribute, RSEC_PY_NO_TAG, rsec_py_bytes_view(self->octets));
 }
 
 static PyObject *avp_is_secret(PyObject *op, void *closure) {
@@ -672,7 +578,7 @@ static PyMemberDef avp_members[] = {
      "The tag, 0 to 31, that the octets carry, or None (RFC 2868 §3.1)."},
     {"offset", T_OBJECT, offsetof(py_avp, offset), READONLY,
      "Where the attribute starts in the packet, in octets; the first one starts at 20. For what was joined or lies in a\n"
-     "container: where the first attribute with octets of it starts."},
+     "container: where the first attribute of that number starts."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -66,7 +66,7 @@ def test_a_record(traced: pytest.LogCaptureFixture) -> None:
         "<- Access-Request id=7, 37 octets",
         "    Authenticator 000102030405060708090a0b0c0d0e0f",
         "    User-Name = 'bob'",
-        "    NAS-Port = 0x73686f7274 (integer: expected 4 octets, found 5)",
+        "    NAS-Port = 0x73686f7274 (attribute NAS-Port: integer: expected 4 octets, found 5)",
         "    Attr-200 = 0x00ff7e",
         "    0000  01 07 00 25 00 01 02 03 04 05 06 07 08 09 0a 0b  ...%............",
         "    0010  0c 0d 0e 0f 01 05 62 6f 62 05 07 73 68 6f 72 74  ......bob..short",
