@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyradsec import _core
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyradsec.packet import Packet
 
 EXTENDED = EXTENDED_ATTRIBUTE_TYPES | LONG_EXTENDED_ATTRIBUTE_TYPES
+_CONTAINERS = frozenset({"tlv", "extended", "long-extended"})
 _VENDOR_SPECIFIC = 26
 _MICROSOFT = (311).to_bytes(4, "big")
 _HIDDEN = "<hidden>"
@@ -146,19 +147,36 @@ def is_password(packet: _core.PacketBase, avp: _core.AVP) -> bool:
 def _shown(packet: Packet, key: Any) -> str:
     """The values of one key of the mapping for repr(): secrets masked, what does not decode in hexadecimal digits."""
     dictionary = getattr(packet, "dict", None)
-    attribute = dictionary.attributes.get(key) if isinstance(dictionary, Dictionary) else None
-    number = key if attribute is None else packet.dict.attrindex.get_forward(key)
-    if _core.is_secret_key(number) or (attribute is not None and attribute.encrypt):
+    attributes = dictionary.attributes if isinstance(dictionary, Dictionary) else {}
+    number = packet.dict.attrindex.get_forward(key) if key in attributes else key
+    if _core.is_secret_key(number) or _is_hidden(key, attributes):
         return _HIDDEN
     try:
         value = packet[key]
         if number == _VENDOR_SPECIFIC and any(octets[:4] == _MICROSOFT for octets in value):
             return _HIDDEN  # whole, since no dictionary takes it apart: there may be a password or a key in it
-        return repr(value)
+        return _shown_value(value, attributes)
     except FAILURES:
         stored = packet._store().get(number)
         if not isinstance(stored, list):
-            return repr(stored)
+            return f"<{type(stored).__name__}>" if isinstance(stored, dict) else repr(stored)
+        if key in attributes and attributes[key].type in _CONTAINERS:
+            return "<malformed>"  # there may be a secret in there
         return (
             "[" + ", ".join(f"0x{value.hex()}" if isinstance(value, bytes) else repr(value) for value in stored) + "]"
         )
+
+
+def _is_hidden(name: Any, attributes: Mapping[Any, Any]) -> bool:
+    return name in attributes and attributes[name].encrypt != 0
+
+
+def _shown_value(value: Any, attributes: Mapping[Any, Any]) -> str:
+    """A list of values, or what a container holds."""
+    if not isinstance(value, dict):
+        return repr(value)
+    inside = (
+        f"{name!r}: {_HIDDEN if _is_hidden(name, attributes) else _shown_value(one, attributes)}"
+        for name, one in value.items()
+    )
+    return "{" + ", ".join(inside) + "}"

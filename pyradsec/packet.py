@@ -210,12 +210,8 @@ class Packet(SignedPacket):
     def __getstate__(self) -> dict[str, Any]:
         """Header, attributes and what was added to the instance; not the peer, which is a connection's."""
         state = {name: getattr(self, name) for name in _HEADER if hasattr(self, name)}
-        return {
-            "header": state,
-            "store": _copied(self._store()),
-            "obfuscated": _copied(self._obfuscated),
-            "more": dict(self.__dict__),
-        }
+        state["_obfuscated"] = _copied(self._obfuscated)
+        return {"header": state, "store": _copied(self._store()), "more": dict(self.__dict__)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state["header"].items():
@@ -223,7 +219,6 @@ class Packet(SignedPacket):
         store = self._store()
         store.clear()
         store.update(state["store"])
-        self._obfuscated = state["obfuscated"]
         self.__dict__.update(state["more"])
 
     # --- views ---

@@ -364,7 +364,7 @@ static int add_vendor(const walk_state *walk, rsec_view octets, size_t offset) {
 
 /* Whether the store holds what the octets received say, so that nothing was changed since: 1, 0, -1. */
 static int is_unchanged(rsec_py_packet *self) {
-    if (self->raw_packet == Py_None || self->obfuscated != NULL) {
+    if (self->raw_packet == Py_None || (self->obfuscated != NULL && self->obfuscated != Py_None)) {
         return 0;
     }
     if (self->store == NULL) {

@@ -293,23 +293,6 @@ static int set_raw_packet(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
-static PyObject *get_obfuscated(PyObject *op, void *closure) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    (void)closure;
-    return Py_NewRef(self->obfuscated != NULL ? self->obfuscated : Py_None);
-}
-
-static int set_obfuscated(PyObject *op, PyObject *value, void *closure) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    (void)closure;
-    if (value != NULL && value != Py_None && !PyDict_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "expected a dict of lists or None, found %.100s", Py_TYPE(value)->tp_name);
-        return -1;
-    }
-    Py_XSETREF(self->obfuscated, value != NULL && value != Py_None ? Py_NewRef(value) : NULL);
-    return 0;
-}
-
 int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code) {
     long value = self->code != NULL ? PyLong_AsLong(self->code) : -1;
     if (PyErr_Occurred() != NULL) {
@@ -418,8 +401,6 @@ static PyGetSetDef packet_getset[] = {
     {"authenticator", get_authenticator, set_authenticator,
      "Request Authenticator, bytes or None; on a reply, that of its request.", NULL},
     {"raw_packet", get_raw_packet, set_raw_packet, "The octets received, or None.", NULL},
-    {"_obfuscated", get_obfuscated, set_obfuscated, "What set_obfuscated() keeps: dict of name -> list, or None.",
-     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
