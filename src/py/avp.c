@@ -137,8 +137,9 @@ static int add_item(const walk_state *walk, PyObject *key, PyObject *name, rsec_
     item->vendor = vendor != 0 ? PyLong_FromUnsignedLong(vendor) : Py_NewRef(Py_None);
     item->tag = tag >= 0 ? PyLong_FromLong(tag) : Py_NewRef(Py_None);
     item->offset = PyLong_FromSize_t(offset);
-    item->is_secret = (attribute != NULL && attribute->encrypt != 0) || is_secret_key(key) ||
-                      is_secret_vendor(key, rsec_py_bytes_view(octets));
+    bool is_secret = (attribute != NULL && attribute->encrypt != 0) || is_secret_key(key) ||
+                     is_secret_vendor(key, rsec_py_bytes_view(octets));
+    item->is_secret = is_secret ? 1 : 0;
     int rc = item->vendor != NULL && item->tag != NULL && item->offset != NULL
                  ? PyList_Append(walk->items, (PyObject *)item)
                  : -1;
@@ -362,52 +363,6 @@ static int add_vendor(const walk_state *walk, rsec_view octets, size_t offset) {
 
 /* --- the walk --- */
 
-/* Whether the store holds what the octets received say, so that nothing was changed since: 1, 0, -1. */
-static int is_unchanged(rsec_py_packet *self) {
-    if (self->raw_packet == Py_None || (self->obfuscated != NULL && self->obfuscated != Py_None)) {
-        return 0;
-    }
-    if (self->store == NULL) {
-        return 1;
-    }
-    rsec_py_packet *fresh = rsec_py_packet_alloc(self->state, self->state->packet_base);
-    if (fresh == NULL) {
-        return -1;
-    }
-    Py_SETREF(fresh->raw_packet, Py_NewRef(self->raw_packet));
-    fresh->radius_version = Py_XNewRef(self->radius_version);
-    fresh->dict = Py_XNewRef(self->dict);
-    fresh->secret = Py_XNewRef(self->secret);
-    int rc = rsec_py_packet_materialise(fresh);
-    if (rc == 0 && rsec_py_packet_is_v11(self)) {
-        PyObject *key = PyLong_FromLong(RSEC_ATTR_MESSAGE_AUTHENTICATOR);
-        rc = key == NULL || (PyDict_Contains(fresh->store, key) == 1 && PyDict_DelItem(fresh->store, key) < 0) ? -1 : 0;
-        Py_XDECREF(key);
-    }
-    if (rc == 0) {
-        PyObject *store = Py_NewRef(self->store); /* what is compared may have code of its own */
-        rc = PyObject_RichCompareBool(fresh->store, store, Py_EQ);
-        Py_DECREF(store);
-    }
-    Py_DECREF(fresh);
-    return rc;
-}
-
-/* The octets to walk: those received, or those that would be sent, without digests. New reference. */
-static PyObject *octets_to_walk(rsec_py_packet *self) {
-    static const uint8_t zeros[RSEC_AUTHENTICATOR_LEN];
-    uint8_t buf[RSEC_PACKET_MAX];
-    rsec_writer writer;
-    int is_received = is_unchanged(self);
-    if (is_received < 0) {
-        return NULL;
-    }
-    if (is_received) {
-        return Py_NewRef(self->raw_packet);
-    }
-    return rsec_py_packet_write(self, &writer, buf, zeros) == 0 ? rsec_py_bytes(rsec_view_of(buf, writer.len)) : NULL;
-}
-
 PyDoc_STRVAR(
     attributes_doc,
     "attributes()\n--\n\n"
@@ -422,7 +377,7 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     rsec_py_packet *self = (rsec_py_packet *)op;
     (void)unused;
     walk_state walk = {self, {NULL, 0}, NULL, PyList_New(0), PySet_New(NULL)};
-    PyObject *raw = walk.items != NULL && walk.done != NULL ? octets_to_walk(self) : NULL;
+    PyObject *raw = walk.items != NULL && walk.done != NULL ? rsec_py_packet_octets(self) : NULL;
     if (raw != NULL && self->dict != NULL && self->dict != Py_None) {
         walk.names = rsec_py_dictionary_names(self->state, self->dict);
         if (walk.names == NULL) {
@@ -453,52 +408,8 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     return walk.items;
 }
 
-static PyObject *packet_octets(PyObject *op, PyObject *unused) {
-    (void)unused;
-    return octets_to_walk((rsec_py_packet *)op);
-}
-
-PyDoc_STRVAR(
-    over_doc,
-    "_over(octets)\n--\n\n"
-    "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
-    "at. The trace is not shown it.");
-
-static PyObject *packet_over(PyObject *op, PyObject *raw) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    rsec_packet_facts facts;
-    size_t off;
-    if (!PyBytes_Check(raw)) {
-        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
-    }
-    rsec_status status = rsec_packet_scan(rsec_py_bytes_view(raw), &facts, &off);
-    if (status != RSEC_OK) {
-        return rsec_py_fail_scan(self->state, status, rsec_py_bytes_view(raw), off);
-    }
-    rsec_py_packet *seen = rsec_py_packet_alloc(self->state, self->state->packet_base);
-    if (seen == NULL) {
-        return NULL;
-    }
-    Py_SETREF(seen->raw_packet, Py_NewRef(raw));
-    seen->code = Py_XNewRef(self->code);
-    seen->id = Py_XNewRef(self->id);
-    seen->secret = Py_XNewRef(self->secret);
-    seen->authenticator = rsec_py_packet_authenticator(self);
-    seen->radius_version = Py_XNewRef(self->radius_version);
-    seen->dict = Py_XNewRef(self->dict);
-    Py_XSETREF(seen->token, Py_XNewRef(self->token));
-    Py_XSETREF(seen->request_authenticator, Py_XNewRef(self->request_authenticator));
-    Py_XSETREF(seen->peer, Py_XNewRef(self->peer));
-    if (seen->authenticator == NULL) {
-        Py_CLEAR(seen);
-    }
-    return (PyObject *)seen;
-}
-
 PyMethodDef rsec_py_packet_avp_methods[] = {
     {"attributes", packet_attributes, METH_NOARGS, attributes_doc},
-    {"_octets", packet_octets, METH_NOARGS, "_octets()\n--\n\nThe octets that attributes() goes through."},
-    {"_over", packet_over, METH_O, over_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -90,6 +90,9 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw);
 /* Adds the attribute that a keyword names: User_Name is User-Name. */
 int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject *value);
 
+/* The octets received where nothing was changed since, else those that would be sent, without digests. New reference. */
+PyObject *rsec_py_packet_octets(rsec_py_packet *self);
+
 /* Shows `raw`, octets that the packet was decoded from or encoded as, to the wire trace; call it only where state->trace is
  * not NULL. `direction` is "in" or "out". */
 int rsec_py_packet_trace(rsec_py_packet *self, const char *direction, PyObject *raw);

@@ -239,6 +239,95 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
     return status == RSEC_OK ? finish(self, &writer) : rsec_py_fail(self->state, status, "reply");
 }
 
+/* --- the octets as they are, to look at --- */
+
+/* Whether the store holds what the octets received say, so that nothing was changed since: 1, 0, -1. */
+static int is_unchanged(rsec_py_packet *self) {
+    if (self->raw_packet == Py_None || (self->obfuscated != NULL && self->obfuscated != Py_None)) {
+        return 0;
+    }
+    if (self->store == NULL) {
+        return 1;
+    }
+    rsec_py_packet *fresh = rsec_py_packet_alloc(self->state, self->state->packet_base);
+    if (fresh == NULL) {
+        return -1;
+    }
+    Py_SETREF(fresh->raw_packet, Py_NewRef(self->raw_packet));
+    fresh->radius_version = Py_XNewRef(self->radius_version);
+    fresh->dict = Py_XNewRef(self->dict);
+    fresh->secret = Py_XNewRef(self->secret);
+    int rc = rsec_py_packet_materialise(fresh);
+    if (rc == 0 && rsec_py_packet_is_v11(self)) {
+        PyObject *key = PyLong_FromLong(RSEC_ATTR_MESSAGE_AUTHENTICATOR);
+        rc = key == NULL || (PyDict_Contains(fresh->store, key) == 1 && PyDict_DelItem(fresh->store, key) < 0) ? -1 : 0;
+        Py_XDECREF(key);
+    }
+    if (rc == 0) {
+        PyObject *store = Py_NewRef(self->store); /* what is compared may have code of its own */
+        rc = PyObject_RichCompareBool(fresh->store, store, Py_EQ);
+        Py_DECREF(store);
+    }
+    Py_DECREF(fresh);
+    return rc;
+}
+
+PyObject *rsec_py_packet_octets(rsec_py_packet *self) {
+    static const uint8_t zeros[RSEC_AUTHENTICATOR_LEN];
+    uint8_t buf[RSEC_PACKET_MAX];
+    rsec_writer writer;
+    int is_received = is_unchanged(self);
+    if (is_received < 0) {
+        return NULL;
+    }
+    if (is_received) {
+        return Py_NewRef(self->raw_packet);
+    }
+    return rsec_py_packet_write(self, &writer, buf, zeros) == 0 ? rsec_py_bytes(rsec_view_of(buf, writer.len)) : NULL;
+}
+
+static PyObject *packet_octets(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return rsec_py_packet_octets((rsec_py_packet *)op);
+}
+
+PyDoc_STRVAR(
+    over_doc,
+    "_over(octets)\n--\n\n"
+    "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
+    "at. The trace is not shown it.");
+
+static PyObject *packet_over(PyObject *op, PyObject *raw) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    rsec_packet_facts facts;
+    size_t off;
+    if (!PyBytes_Check(raw)) {
+        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
+    }
+    rsec_status status = rsec_packet_scan(rsec_py_bytes_view(raw), &facts, &off);
+    if (status != RSEC_OK) {
+        return rsec_py_fail_scan(self->state, status, rsec_py_bytes_view(raw), off);
+    }
+    rsec_py_packet *seen = rsec_py_packet_alloc(self->state, self->state->packet_base);
+    if (seen == NULL) {
+        return NULL;
+    }
+    Py_SETREF(seen->raw_packet, Py_NewRef(raw));
+    seen->code = Py_XNewRef(self->code);
+    seen->id = Py_XNewRef(self->id);
+    seen->secret = Py_XNewRef(self->secret);
+    seen->authenticator = rsec_py_packet_authenticator(self);
+    seen->radius_version = Py_XNewRef(self->radius_version);
+    seen->dict = Py_XNewRef(self->dict);
+    Py_XSETREF(seen->token, Py_XNewRef(self->token));
+    Py_XSETREF(seen->request_authenticator, Py_XNewRef(self->request_authenticator));
+    Py_XSETREF(seen->peer, Py_XNewRef(self->peer));
+    if (seen->authenticator == NULL) {
+        Py_CLEAR(seen);
+    }
+    return (PyObject *)seen;
+}
+
 /* --- passwords --- */
 
 /* The octets of text or bytes, for hiding. */
@@ -400,6 +489,8 @@ static PyObject *packet_salt_decrypt(PyObject *op, PyObject *value) {
 PyMethodDef rsec_py_packet_wire_methods[] = {
     {"_encode_request", packet_encode_request, METH_NOARGS, encode_request_doc},
     {"reply_packet", packet_reply_packet, METH_NOARGS, reply_packet_doc},
+    {"_octets", packet_octets, METH_NOARGS, "_octets()\n--\n\nThe octets that attributes() goes through."},
+    {"_over", packet_over, METH_O, over_doc},
     {"_pw_crypt", packet_pw_crypt, METH_O, pw_crypt_doc},
     {"_pw_decrypt", packet_pw_decrypt, METH_O, pw_decrypt_doc},
     {"_pw_decrypt_octets", packet_pw_decrypt_octets, METH_O, pw_decrypt_octets_doc},
