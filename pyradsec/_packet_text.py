@@ -158,10 +158,10 @@ def _shown(packet: Packet, key: Any) -> str:
         return _shown_value(value, attributes)
     except FAILURES:
         stored = packet._store().get(number)
-        if not isinstance(stored, list):
-            return f"<{type(stored).__name__}>" if isinstance(stored, dict) else repr(stored)
-        if key in attributes and attributes[key].type in _CONTAINERS:
+        if isinstance(stored, dict) or (key in attributes and attributes[key].type in _CONTAINERS):
             return "<malformed>"  # there may be a secret in there
+        if not isinstance(stored, list):
+            return repr(stored)
         return (
             "[" + ", ".join(f"0x{value.hex()}" if isinstance(value, bytes) else repr(value) for value in stored) + "]"
         )
