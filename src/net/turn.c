@@ -379,8 +379,9 @@ static bool needs_io(const rsec_engine *engine) {
 }
 
 void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
-    /* Tried, not waited for: the order of the two locks is the other one elsewhere. */
-    if (num > REPLIES_AT_ONCE || !rsec_watch_is_switchable(&engine->watch) ||
+    /* An I/O thread that was called is on its way, and writes them: a turn of ours would take the signal away that it may
+     * not have seen yet. The lock is tried, not waited for: the order of the two is the other one elsewhere. */
+    if (num > REPLIES_AT_ONCE || engine->is_down_signalled || !rsec_watch_is_switchable(&engine->watch) ||
         pthread_mutex_trylock(&engine->turn_lock) != 0) {
         rsec_turn_unlock_and_signal(engine);
         return;

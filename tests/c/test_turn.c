@@ -3,8 +3,12 @@
 #include "bench.h"
 #include "check.h"
 #include "net/clock.h"
+#include "net/conn.h"
 #include "net/poller.h"
+#include "net/turn.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -142,4 +146,28 @@ TEST(lim_2_idle_connections_end_while_the_loop_thread_drives) {
     client_close(&peer);
     client_close(&idle);
     bench_stop(at);
+}
+
+TEST(an_io_thread_that_was_called_is_not_made_to_sleep_on) {
+    /* An engine whose I/O thread takes its time: it is not even started. */
+    host_options options = host_defaults();
+    rsec_engine *engine;
+    CHECK_INT(rsec_engine_new(&options.settings, &options.policy, NULL, &engine), RSEC_OK);
+    const struct sockaddr_in addr = {.sin_family = AF_INET};
+    rsec_peer *peer = rsec_peer_new((const struct sockaddr *)&addr, sizeof addr, (const struct sockaddr *)&addr, 0);
+    const uint8_t octets[RSEC_HEADER_LEN] = {RSEC_ACCESS_REQUEST, 0, 0, RSEC_HEADER_LEN};
+    rsec_conn conn = {.tag = RSEC_TAG_CONN, .state = RSEC_CONN_GONE, .fd = -1, .peer = peer, .in_flight = 2};
+    engine->io.in_flight = 2;
+    struct pollfd down = {.fd = engine->down_wake.read_fd, .events = POLLIN};
+
+    rsec_engine_set_policy(engine, &options.policy);
+    CHECK_INT(poll(&down, 1, 0), 1);
+    rsec_request *req = rsec_request_new(&conn, peer, NULL, rsec_view_of(octets, sizeof octets),
+                                         &(rsec_packet_facts){0});
+    CHECK(req != NULL);
+    rsec_engine_complete(engine, &req, 1);
+    CHECK_INT(poll(&down, 1, 0), 1);
+
+    rsec_engine_free(engine);
+    rsec_peer_unref(peer);
 }
