@@ -323,6 +323,7 @@ void *rsec_turn_main(void *arg) {
             end_connections(io);
             rsec_io_up(io, &engine->stopped_link, RSEC_UP_STOPPED, engine);
             hand_up(engine, false);
+            engine->has_ended = true;
             pthread_mutex_unlock(&engine->turn_lock);
             return NULL;
         }
@@ -383,6 +384,11 @@ void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
      * not have seen yet. The lock is tried, not waited for: the order of the two is the other one elsewhere. */
     if (num > REPLIES_AT_ONCE || engine->is_down_signalled || !rsec_watch_is_switchable(&engine->watch) ||
         pthread_mutex_trylock(&engine->turn_lock) != 0) {
+        rsec_turn_unlock_and_signal(engine);
+        return;
+    }
+    if (engine->has_ended) { /* a turn could put something up behind the last item */
+        pthread_mutex_unlock(&engine->turn_lock);
         rsec_turn_unlock_and_signal(engine);
         return;
     }

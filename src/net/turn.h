@@ -33,7 +33,8 @@ typedef enum { RSEC_DOWN_COMPLETE, RSEC_DOWN_ADMIT } rsec_down_kind;
 struct rsec_engine {
     pthread_mutex_t turn_lock;
     rsec_io io;          /* under turn_lock; before the I/O thread starts and after it was joined, the loop thread's */
-    bool is_loop_driven; /* under turn_lock, as the next three */
+    bool is_loop_driven; /* under turn_lock, as the next four */
+    bool has_ended;      /* RSEC_UP_STOPPED was put up: no turn follows */
     unsigned calm;       /* turns in a row after which the engine could have been loop-driven */
     int64_t turned_ns;   /* when the last turn began */
     int64_t waiting_until_ns; /* when the I/O thread's wait ends by itself */

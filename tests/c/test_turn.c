@@ -171,3 +171,41 @@ TEST(an_io_thread_that_was_called_is_not_made_to_sleep_on) {
     rsec_engine_free(engine);
     rsec_peer_unref(peer);
 }
+
+static void stop_now(struct host *host, void *arg) {
+    (void)arg;
+    rsec_engine_stop(host->engine, 0);
+}
+
+TEST(nothing_comes_up_after_the_word_that_the_engine_has_stopped) {
+    host_options options = host_defaults();
+    options.settings.max_in_flight = 1;
+    bench *at = bench_start(&options);
+    client peer;
+    uint8_t asked[RSEC_PACKET_MAX];
+    rsec_up up;
+    host_hold(&at->host, true);
+    CHECK(client_open(&peer, at->ctx, at->host.port));
+    for (uint8_t i = 0; i < 2; i++) { /* accounting still runs when its connection has died (PKT-13) */
+        CHECK(client_send(&peer, asked, bench_request(at, RSEC_ACCOUNTING_REQUEST, i, asked)));
+    }
+    CHECK(host_wait_counter(&at->host, "requests_waiting", 1));
+    client_reset(&peer);
+    CHECK(host_wait_event(&at->host, RSEC_EVENT_RESET, 1, NULL));
+    host_call(&at->host, stop_now, NULL);
+    struct timespec end;
+    (void)clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 20;
+    pthread_mutex_lock(&at->host.lock);
+    while (!at->host.is_stopped && pthread_cond_timedwait(&at->host.changed, &at->host.lock, &end) == 0) {
+    }
+    bool is_stopped = at->host.is_stopped;
+    pthread_mutex_unlock(&at->host.lock);
+    CHECK(is_stopped);
+    /* From here on this is the loop thread. */
+    CHECK_INT((long long)at->host.held_num, 1);
+    rsec_engine_complete(at->host.engine, at->host.held, at->host.held_num);
+    at->host.held_num = 0;
+    CHECK_INT((long long)rsec_engine_take(at->host.engine, &up, 1), 0);
+    bench_stop(at);
+}
