@@ -214,7 +214,8 @@ static void dispatch(rsec_engine *engine, const rsec_poll_event *event, bool has
 enum {
     CALM_TURNS = 8,     /* in a row before the loop thread drives */
     CALM_REQUESTS = 4,  /* in one turn, at most */
-    LOOP_REQUESTS = 8,  /* in one turn, above which it does not drive any more */
+    LOOP_PACKETS = 8,   /* in one turn, whoever answers them, above which it does not drive any more */
+    LOOP_SOCKETS = 8,   /* with news, that it looks at in one turn: as many, and it does not drive any more */
     REPLIES_AT_ONCE = 8 /* given back together, above which the I/O thread writes them */
 };
 #define CALM_GAP_NS RSEC_NS_PER_MS /* between two turns, at most */
@@ -245,14 +246,14 @@ static void consider_loop(rsec_engine *engine, size_t requests, int64_t since_ns
     }
 }
 
-static uint64_t loop_turns(const rsec_engine *engine) {
-    return atomic_load_explicit(&engine->counters.turns_by_loop, memory_order_relaxed);
+static uint64_t count_of(const atomic_uint_fast64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 /* While the loop thread drives: waits for a tick, or for something to be put down. turn_lock is held but for that. */
 static void look_in(rsec_engine *engine) {
     rsec_io *io = &engine->io;
-    uint64_t turns = loop_turns(engine);
+    uint64_t turns = count_of(&engine->counters.turns_by_loop);
     struct pollfd down = {.fd = engine->down_wake.read_fd, .events = POLLIN};
     pthread_mutex_unlock(&engine->turn_lock);
     int num = poll(&down, 1, (int)(RSEC_TICK_NS / RSEC_NS_PER_MS));
@@ -260,7 +261,7 @@ static void look_in(rsec_engine *engine) {
     if (!engine->is_loop_driven) {
         return; /* given back by the loop thread */
     }
-    if (num != 0 || turns == loop_turns(engine)) {
+    if (num != 0 || turns == count_of(&engine->counters.turns_by_loop)) {
         drive_by_io(engine);
         return;
     }
@@ -271,17 +272,14 @@ static void look_in(rsec_engine *engine) {
     rsec_turn_empty_graveyard(io);
 }
 
-/* The part of a turn that both threads run: news from above and from `num` descriptors, then replies. Returns how many
- * requests came up. */
-static size_t exchange(rsec_engine *engine, const rsec_poll_event *events, int num) {
+/* The part of a turn that both threads run: news from above and from `num` descriptors, then replies. */
+static void exchange(rsec_engine *engine, const rsec_poll_event *events, int num) {
     rsec_io *io = &engine->io;
-    uint64_t before = atomic_load_explicit(&io->counters->requests_to_python, memory_order_relaxed);
     bool has_taken = take_down(engine);
     for (int i = 0; i < num; i++) {
         dispatch(engine, &events[i], has_taken);
     }
     write_replies(io);
-    return (size_t)(atomic_load_explicit(&io->counters->requests_to_python, memory_order_relaxed) - before);
 }
 
 void *rsec_turn_main(void *arg) {
@@ -311,8 +309,9 @@ void *rsec_turn_main(void *arg) {
             begin_stop(io, io->now_ns);
             num = 0;
         }
-        size_t requests = exchange(engine, events, num);
-        consider_loop(engine, requests, since_ns);
+        uint64_t requests = count_of(&io->counters->requests_to_python);
+        exchange(engine, events, num);
+        consider_loop(engine, (size_t)(count_of(&io->counters->requests_to_python) - requests), since_ns);
         hand_up(engine, false); /* before the handshake: Python need not wait for that */
         rsec_link *link = rsec_list_take(&io->handshakes);
         if (link != NULL) {
@@ -352,17 +351,19 @@ static void call_io(rsec_engine *engine) {
 
 void rsec_turn_by_loop(rsec_engine *engine) {
     rsec_io *io = &engine->io;
-    rsec_poll_event events[EVENTS_PER_TURN];
+    rsec_poll_event events[LOOP_SOCKETS];
     if (!rsec_watch_is_switchable(&engine->watch) || pthread_mutex_trylock(&engine->turn_lock) != 0) {
         return; /* being run */
     }
     if (engine->is_loop_driven) {
-        int num = rsec_poller_wait(io->poller, events, EVENTS_PER_TURN, 0);
+        int num = rsec_poller_wait(io->poller, events, LOOP_SOCKETS, 0);
         io->now_ns = rsec_now_ns();
-        size_t requests = exchange(engine, events, num < 0 ? 0 : num);
+        uint64_t packets = count_of(&io->counters->packets_received);
+        exchange(engine, events, num < 0 ? 0 : num);
+        packets = count_of(&io->counters->packets_received) - packets;
         rsec_count(&io->counters->turns_by_loop, 1);
         hand_up(engine, true);
-        if (num < 0 || requests > LOOP_REQUESTS || io->handshakes.len > 0 || io->is_stopping) {
+        if (num < 0 || num == LOOP_SOCKETS || packets > LOOP_PACKETS || io->handshakes.len > 0 || io->is_stopping) {
             drive_by_io(engine);
             call_io(engine);
         }
@@ -395,7 +396,7 @@ void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
     atomic_store_explicit(&engine->has_down, true, memory_order_release);
     pthread_mutex_unlock(&engine->down_lock);
     engine->io.now_ns = rsec_now_ns();
-    (void)exchange(engine, NULL, 0);
+    exchange(engine, NULL, 0);
     hand_up(engine, false);
     /* The graveyard is not emptied: events that the I/O thread has got from the poller may name what lies there. */
     if (needs_io(engine)) {
