@@ -213,7 +213,7 @@ static void dispatch(rsec_engine *engine, const rsec_poll_event *event, bool has
 
 enum {
     CALM_TURNS = 8,     /* in a row before the loop thread drives */
-    CALM_REQUESTS = 4,  /* in one turn, at most */
+    CALM_PACKETS = 4,   /* in one turn, whoever answers them, at most */
     LOOP_PACKETS = 8,   /* in one turn, whoever answers them, above which it does not drive any more */
     LOOP_SOCKETS = 8,   /* with news, that it looks at in one turn: as many, and it does not drive any more */
     REPLIES_AT_ONCE = 8 /* given back together, above which the I/O thread writes them */
@@ -221,8 +221,8 @@ enum {
 #define CALM_GAP_NS RSEC_NS_PER_MS /* between two turns, at most */
 
 /* Whether the handlers had nothing to do when this turn's requests, a few, came up. */
-static bool is_calm(const rsec_io *io, size_t requests) {
-    return requests > 0 && requests <= CALM_REQUESTS && io->in_flight == requests && io->handshakes.len == 0 &&
+static bool is_calm(const rsec_io *io, uint64_t requests) {
+    return requests > 0 && requests <= CALM_PACKETS && io->in_flight == requests && io->handshakes.len == 0 &&
            !io->is_stopping;
 }
 
@@ -237,10 +237,14 @@ static void drive_by_io(rsec_engine *engine) {
     rsec_watch_switch(&engine->watch, false);
 }
 
-/* After a turn of the I/O thread's: shall the loop thread run the next ones? */
-static void consider_loop(rsec_engine *engine, size_t requests, int64_t since_ns) {
-    if (!rsec_watch_is_switchable(&engine->watch) || !is_calm(&engine->io, requests) || since_ns > CALM_GAP_NS) {
-        engine->calm = requests == 0 ? engine->calm : 0; /* a turn that only wrote replies says nothing */
+/* After a turn of the I/O thread's, in which `packets` came in: shall the loop thread run the next ones? */
+static void consider_loop(rsec_engine *engine, uint64_t packets, uint64_t requests, int64_t since_ns) {
+    if (requests == 0 && packets <= CALM_PACKETS) {
+        return; /* says nothing: it only wrote replies, as a rule */
+    }
+    if (!rsec_watch_is_switchable(&engine->watch) || !is_calm(&engine->io, requests) || packets > CALM_PACKETS ||
+        since_ns > CALM_GAP_NS) {
+        engine->calm = 0;
     } else if (++engine->calm >= CALM_TURNS) {
         drive_by_loop(engine);
     }
@@ -309,9 +313,11 @@ void *rsec_turn_main(void *arg) {
             begin_stop(io, io->now_ns);
             num = 0;
         }
+        uint64_t packets = count_of(&io->counters->packets_received);
         uint64_t requests = count_of(&io->counters->requests_to_python);
         exchange(engine, events, num);
-        consider_loop(engine, (size_t)(count_of(&io->counters->requests_to_python) - requests), since_ns);
+        consider_loop(engine, count_of(&io->counters->packets_received) - packets,
+                      count_of(&io->counters->requests_to_python) - requests, since_ns);
         hand_up(engine, false); /* before the handshake: Python need not wait for that */
         rsec_link *link = rsec_list_take(&io->handshakes);
         if (link != NULL) {
