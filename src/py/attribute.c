@@ -345,8 +345,11 @@ static int entry_of(const rsec_py_tables *tables, PyObject *name, rsec_py_attrib
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
     if (check_entry(tables->state, found, name) < 0) {
-        PyErr_Clear();
         Py_DECREF(found);
+        if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            return -1;
+        }
+        PyErr_Clear();
         return 0;
     }
     *attribute = (rsec_py_attribute *)found;

@@ -1,6 +1,7 @@
 #include "py/codec.h"
 
 #include "wire/code.h"
+#include "wire/filter.h"
 #include "wire/value.h"
 
 #include <stdlib.h>
@@ -48,47 +49,66 @@ static size_t number_len(rsec_data_type type) {
     return type == RSEC_TYPE_BYTE ? 1 : type == RSEC_TYPE_SHORT ? 2 : type == RSEC_TYPE_INTEGER64 ? 8 : 4;
 }
 
+/* int(value), with a TypeError for what is no number. Other exceptions of __int__ (MemoryError, KeyboardInterrupt) come out. */
+static PyObject *number_of(rsec_data_type type, PyObject *value) {
+    if (PyLong_CheckExact(value)) {
+        return Py_NewRef(value);
+    }
+    if (type == RSEC_TYPE_DATE && !PyLong_Check(value)) {
+        return PyErr_Format(PyExc_TypeError, "%s: expected an int (seconds since 1970), found %.100s", names[type],
+                            Py_TYPE(value)->tp_name);
+    }
+    PyObject *number = PyUnicode_Check(value) ? PyLong_FromUnicodeObject(value, 10) : PyNumber_Long(value);
+    if (number == NULL && (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
+                           PyErr_ExceptionMatches(PyExc_OverflowError))) {
+        PyErr_Clear();
+        (void)PyErr_Format(PyExc_TypeError, "%s: expected a number, found %R", names[type], value);
+    }
+    return number;
+}
+
 static PyObject *encode_number(rsec_data_type type, PyObject *value) {
-    PyObject *number = PyLong_CheckExact(value) ? Py_NewRef(value) : NULL;
+    PyObject *number = number_of(type, value);
     if (number == NULL) {
-        if (type == RSEC_TYPE_DATE && !PyLong_Check(value)) {
-            return PyErr_Format(PyExc_TypeError, "%s: expected an int (seconds since 1970), found %.100s", names[type],
-                                Py_TYPE(value)->tp_name);
-        }
-        number = PyUnicode_Check(value) ? PyLong_FromUnicodeObject(value, 10) : PyNumber_Long(value);
-        if (number == NULL) {
-            PyErr_Clear();
-            return PyErr_Format(PyExc_TypeError, "%s: expected a number, found %R", names[type], value);
-        }
+        return NULL;
     }
     size_t len = number_len(type);
-    int overflow = 0;
+    long long least = type == RSEC_TYPE_SIGNED ? INT32_MIN : 0;
+    unsigned long long most = type == RSEC_TYPE_SIGNED ? INT32_MAX : UINT64_MAX >> (64 - 8 * len);
+    uint64_t found = 0;
     bool is_good;
-    uint64_t octets_value = 0;
-    if (len == 8) {
-        octets_value = PyLong_AsUnsignedLongLong(number);
-        is_good = PyErr_Occurred() == NULL;
-        PyErr_Clear();
+    if (type == RSEC_TYPE_SIGNED) {
+        int overflow = 0;
+        long long given = PyLong_AsLongLongAndOverflow(number, &overflow);
+        is_good = overflow == 0 && given >= least && given <= (long long)most;
+        found = (uint64_t)given;
     } else {
-        long long found = PyLong_AsLongLongAndOverflow(number, &overflow);
-        long long least = type == RSEC_TYPE_SIGNED ? INT32_MIN : 0;
-        long long most = type == RSEC_TYPE_SIGNED ? INT32_MAX : (long long)((UINT64_C(1) << (8 * len)) - 1);
-        is_good = overflow == 0 && found >= least && found <= most;
-        octets_value = (uint64_t)found;
+        found = PyLong_AsUnsignedLongLong(number);
+        if (PyErr_Occurred() != NULL && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            Py_DECREF(number);
+            return NULL;
+        }
+        is_good = PyErr_Occurred() == NULL && found <= most;
+        PyErr_Clear();
     }
     Py_DECREF(number);
     if (!is_good) {
-        return PyErr_Format(PyExc_ValueError, "%s: %R is out of range for %zu octets", names[type], value, len);
+        return PyErr_Format(PyExc_ValueError, "%s: %R is out of range: expected %lld to %llu", names[type], value,
+                            least, most);
     }
     uint8_t octets[8];
-    rsec_put_u64(octets, octets_value << (64 - 8 * len));
+    rsec_put_u64(octets, found << (64 - 8 * len));
     return rsec_py_bytes(rsec_view_of(octets, len));
+}
+
+static PyObject *wrong_length(rsec_data_type type, const char *expected, size_t found) {
+    return PyErr_Format(PyExc_ValueError, "%s: expected %s octets, found %zu", names[type], expected, found);
 }
 
 static PyObject *decode_number(rsec_data_type type, rsec_view octets) {
     if (octets.len != number_len(type)) {
-        return PyErr_Format(PyExc_ValueError, "%s: expected %zu octets, found %zu", names[type], number_len(type),
-                            octets.len);
+        static const char *const lens[] = {[1] = "1", [2] = "2", [4] = "4", [8] = "8"};
+        return wrong_length(type, lens[number_len(type)], octets.len);
     }
     switch (octets.len) {
     case 1:
@@ -110,59 +130,93 @@ static PyObject *too_long(rsec_data_type type, Py_ssize_t len, size_t max) {
                         names[type], len);
 }
 
-static PyObject *encode_octets(rsec_data_type type, PyObject *value, size_t max) {
-    if (value == Py_None) {
-        return PyBytes_FromStringAndSize(NULL, 0);
+/* A new reference to `value` when it is bytes, or a copy of the octets that it holds; TypeError when it holds none. */
+static PyObject *octets_of(rsec_data_type type, PyObject *value, size_t max) {
+    if (!PyObject_CheckBuffer(value)) {
+        return PyErr_Format(PyExc_TypeError, "%s: expected str or bytes, found %.100s", names[type],
+                            Py_TYPE(value)->tp_name);
     }
-    if (PyBytes_CheckExact(value)) {
-        return (size_t)PyBytes_GET_SIZE(value) > max ? too_long(type, PyBytes_GET_SIZE(value), max) : Py_NewRef(value);
+    PyObject *bytes = PyBytes_FromObject(value);
+    if (bytes != NULL && (size_t)PyBytes_GET_SIZE(bytes) > max) {
+        (void)too_long(type, PyBytes_GET_SIZE(bytes), max);
+        Py_CLEAR(bytes);
     }
-    if (PyUnicode_Check(value)) {
-        Py_ssize_t len;
-        const char *text = PyUnicode_AsUTF8AndSize(value, &len);
-        if (text == NULL) {
-            return NULL;
+    return bytes;
+}
+
+/* "0x0102" as octets. */
+static PyObject *encode_hex(PyObject *value, const char *text, size_t len, size_t max) {
+    if ((len - 2) / 2 > max) {
+        return too_long(RSEC_TYPE_OCTETS, (Py_ssize_t)(len - 2) / 2, max);
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(len - 2) / 2);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    size_t num = (size_t)PyBytes_GET_SIZE(bytes);
+    if (rsec_hex_parse(text, len, (uint8_t *)PyBytes_AS_STRING(bytes), &num) != RSEC_OK) {
+        Py_DECREF(bytes);
+        return PyErr_Format(PyExc_ValueError, "octets: %R is not hexadecimal", value);
+    }
+    return bytes;
+}
+
+/* Text as it is. As octets, "0x…" is hexadecimal, and decimal digits are a number: big-endian, without leading zero octets. */
+static PyObject *encode_text(rsec_data_type type, PyObject *value, size_t max) {
+    Py_ssize_t len;
+    const char *text = PyUnicode_AsUTF8AndSize(value, &len);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (type == RSEC_TYPE_OCTETS && len >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        return encode_hex(value, text, (size_t)len, max);
+    }
+    if (type == RSEC_TYPE_OCTETS && len > 0 && len <= 10 && strspn(text, "0123456789") == (size_t)len) {
+        unsigned long long number = strtoull(text, NULL, 10);
+        if (number <= UINT32_MAX) {
+            uint8_t octets[4];
+            size_t skip = 0;
+            rsec_put_u32(octets, (uint32_t)number);
+            while (skip < 4 && octets[skip] == 0) {
+                skip++;
+            }
+            return rsec_py_bytes(rsec_view_of(octets + skip, 4 - skip));
         }
-        if (type == RSEC_TYPE_OCTETS && len >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-            if ((size_t)(len - 2) / 2 > max) {
-                return too_long(type, (len - 2) / 2, max);
-            }
-            PyObject *bytes = PyBytes_FromStringAndSize(NULL, (len - 2) / 2);
-            if (bytes == NULL) {
-                return NULL;
-            }
-            size_t num = (size_t)PyBytes_GET_SIZE(bytes);
-            if (rsec_hex_parse(text, (size_t)len, (uint8_t *)PyBytes_AS_STRING(bytes), &num) != RSEC_OK) {
-                Py_DECREF(bytes);
-                return PyErr_Format(PyExc_ValueError, "octets: %R is not hexadecimal", value);
-            }
-            return bytes;
-        }
-        if (type == RSEC_TYPE_OCTETS && len > 0 && len <= 10 && strspn(text, "0123456789") == (size_t)len) {
-            /* Decimal digits are a number: big-endian, without leading zero octets. */
-            unsigned long long number = strtoull(text, NULL, 10);
-            if (number <= UINT32_MAX) {
-                uint8_t octets[4];
-                size_t skip = 0;
-                rsec_put_u32(octets, (uint32_t)number);
-                while (skip < 4 && octets[skip] == 0) {
-                    skip++;
-                }
-                return rsec_py_bytes(rsec_view_of(octets + skip, 4 - skip));
-            }
-        }
-        return (size_t)len > max ? too_long(type, len, max) : PyBytes_FromStringAndSize(text, len);
     }
-    Py_buffer buffer;
-    if (PyObject_CheckBuffer(value) && PyObject_GetBuffer(value, &buffer, PyBUF_SIMPLE) == 0) {
-        PyObject *bytes = (size_t)buffer.len > max ? too_long(type, buffer.len, max)
-                                                   : PyBytes_FromStringAndSize(buffer.buf, buffer.len);
-        PyBuffer_Release(&buffer);
-        return bytes;
+    return (size_t)len > max ? too_long(type, len, max) : PyBytes_FromStringAndSize(text, len);
+}
+
+/* The text of a packet filter; octets are taken for a filter that is made already. */
+static PyObject *encode_filter(PyObject *value, size_t max) {
+    if (!PyUnicode_Check(value)) {
+        return octets_of(RSEC_TYPE_ABINARY, value, max);
     }
-    PyErr_Clear();
-    return PyErr_Format(PyExc_TypeError, "%s: expected str or bytes, found %.100s", names[type],
-                        Py_TYPE(value)->tp_name);
+    Py_ssize_t text_len;
+    const char *text = PyUnicode_AsUTF8AndSize(value, &text_len);
+    if (text == NULL) {
+        return NULL;
+    }
+    static const char *const expected[] = {
+        [RSEC_FILTER_GOOD] = "a filter",
+        [RSEC_FILTER_EMPTY] = "key=value words or \"delete\"",
+        [RSEC_FILTER_WORD] = "family=, action=, direction=, src=, dst=, proto=, sport=, dport=, sportq= or dportq=",
+        [RSEC_FILTER_CHOICE] = "family=ipv4|ipv6, action=discard|accept|redirect or direction=in|out",
+        [RSEC_FILTER_NUMBER] = "a number of 0 to 255, or 0 to 65535 for a port",
+        [RSEC_FILTER_NETWORK] = "a network of the filter's family without host bits",
+    };
+    uint8_t octets[RSEC_FILTER_MAX];
+    size_t len;
+    rsec_filter_fault fault;
+    rsec_view word;
+    if (rsec_filter_parse(text, (size_t)text_len, octets, &len, &fault, &word) == RSEC_OK) {
+        return rsec_py_bytes(rsec_view_of(octets, len));
+    }
+    PyObject *found = PyUnicode_DecodeUTF8((const char *)word.ptr, (Py_ssize_t)word.len, "replace");
+    if (found != NULL) {
+        (void)PyErr_Format(PyExc_ValueError, "abinary: expected %s, found %R", expected[fault], found);
+        Py_DECREF(found);
+    }
+    return NULL;
 }
 
 static PyObject *decode_string(rsec_view octets) {
@@ -206,77 +260,143 @@ static rsec_status parse_text(rsec_data_type type, const char *text, size_t len,
     }
 }
 
-static PyObject *encode_address(rsec_data_type type, PyObject *value) {
-    if (PyBytes_Check(value)) {
-        size_t len = (size_t)PyBytes_GET_SIZE(value);
-        bool is_good = (type == RSEC_TYPE_IFID && len == 8) || (type == RSEC_TYPE_ETHER && len == 6);
-        if (is_good) {
-            return Py_NewRef(value);
-        }
-        return PyErr_Format(PyExc_TypeError, "%s: expected text, found %zu octets", names[type], len);
+/* What a value of the type is called in a message. */
+static const char *address_noun(rsec_data_type type) {
+    switch (type) {
+    case RSEC_TYPE_IPADDR:
+        return "an IPv4 address";
+    case RSEC_TYPE_IPV6ADDR:
+        return "an IPv6 address";
+    case RSEC_TYPE_COMBO_IP:
+        return "an IPv4 or IPv6 address";
+    case RSEC_TYPE_IPV4PREFIX:
+        return "an IPv4 network";
+    case RSEC_TYPE_IPV6PREFIX:
+        return "an IPv6 network";
+    case RSEC_TYPE_IFID:
+        return "an interface id (0011:2233:4455:6677) or 8 octets";
+    default:
+        return "an Ethernet address (00:11:22:33:44:55) or 6 octets";
     }
-    /* IPv4Address, IPv6Network and the like have the text we read as their str(). */
-    bool is_number = PyLong_Check(value) || PyFloat_Check(value) || value == Py_None;
-    PyObject *text = PyUnicode_Check(value) ? Py_NewRef(value) : is_number ? NULL : PyObject_Str(value);
+}
+
+/* Attribute `name` of `value` in *found, NULL when it has none; -1 with an exception for any other failure. */
+static int look_up(PyObject *value, const char *name, PyObject **found) {
+    *found = PyObject_GetAttrString(value, name);
+    if (*found == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+/* The text of an address: a str itself; the str() of what has a `version`, as the objects of ipaddress and netaddr do; "ip" and
+ * "prefixlen" of an object that has them where a network is asked for. TypeError for anything else. */
+static PyObject *address_text(rsec_data_type type, PyObject *value) {
+    bool is_prefix = type == RSEC_TYPE_IPV4PREFIX || type == RSEC_TYPE_IPV6PREFIX;
+    bool is_ip = is_prefix || type == RSEC_TYPE_IPADDR || type == RSEC_TYPE_IPV6ADDR || type == RSEC_TYPE_COMBO_IP;
+    if (PyUnicode_Check(value)) {
+        return Py_NewRef(value);
+    }
+    PyObject *ip = NULL, *prefix_len = NULL, *version = NULL, *text = NULL;
+    if ((is_prefix && (look_up(value, "ip", &ip) < 0 || look_up(value, "prefixlen", &prefix_len) < 0)) ||
+        (is_ip && look_up(value, "version", &version) < 0)) {
+        goto done;
+    }
+    if (ip != NULL && prefix_len != NULL) {
+        text = PyUnicode_FromFormat("%S/%S", ip, prefix_len);
+    } else if (version != NULL) {
+        text = PyObject_Str(value);
+    } else {
+        (void)PyErr_Format(PyExc_TypeError, "%s: expected %s, found %.100s", names[type], address_noun(type),
+                           Py_TYPE(value)->tp_name);
+    }
+done:
+    Py_XDECREF(ip);
+    Py_XDECREF(prefix_len);
+    Py_XDECREF(version);
+    return text;
+}
+
+static PyObject *encode_address(rsec_data_type type, PyObject *value) {
+    size_t raw_len = type == RSEC_TYPE_IFID ? 8 : type == RSEC_TYPE_ETHER ? 6 : 0;
+    if (raw_len > 0 && PyObject_CheckBuffer(value)) {
+        PyObject *bytes = octets_of(type, value, PY_SSIZE_T_MAX);
+        if (bytes != NULL && (size_t)PyBytes_GET_SIZE(bytes) != raw_len) {
+            (void)wrong_length(type, raw_len == 8 ? "8" : "6", (size_t)PyBytes_GET_SIZE(bytes));
+            Py_CLEAR(bytes);
+        }
+        return bytes;
+    }
+    PyObject *text = address_text(type, value);
     Py_ssize_t len;
     const char *utf8 = text != NULL ? PyUnicode_AsUTF8AndSize(text, &len) : NULL;
     if (utf8 == NULL) {
         Py_XDECREF(text);
-        return PyErr_Occurred() != NULL ? NULL
-                                        : PyErr_Format(PyExc_TypeError, "%s: expected text or an address, found %.100s",
-                                                       names[type], Py_TYPE(value)->tp_name);
+        return NULL;
     }
     uint8_t octets[18];
     size_t octets_len;
     rsec_status status = parse_text(type, utf8, (size_t)len, octets, &octets_len);
-    Py_DECREF(text);
     if (status != RSEC_OK) {
-        return PyErr_Format(PyExc_ValueError, "%s: %R is not one", names[type], value);
+        (void)PyErr_Format(PyExc_ValueError, "%s: expected %s, found %R", names[type], address_noun(type), text);
     }
-    return rsec_py_bytes(rsec_view_of(octets, octets_len));
+    Py_DECREF(text);
+    return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(octets, octets_len)) : NULL;
+}
+
+/* Prefixes: a reserved octet, the prefix length, as many octets of address as were sent. */
+static PyObject *decode_prefix(rsec_data_type type, rsec_view octets) {
+    bool is_ipv6 = type == RSEC_TYPE_IPV6PREFIX;
+    char text[RSEC_IPV6_PREFIX_TEXT];
+    size_t len;
+    rsec_status status = is_ipv6 ? rsec_ipv6_prefix_format(octets, text, &len)
+                                 : rsec_ipv4_prefix_format(octets, text, &len);
+    if (status == RSEC_OK) {
+        return PyUnicode_FromStringAndSize(text, (Py_ssize_t)len);
+    }
+    if (octets.len < 2 || octets.len > (is_ipv6 ? 18U : 6U)) {
+        return wrong_length(type, is_ipv6 ? "2 to 18" : "2 to 6", octets.len);
+    }
+    return PyErr_Format(PyExc_ValueError, "%s: expected a prefix length of 0 to %d, found %d", names[type],
+                        is_ipv6 ? 128 : 32, octets.ptr[1]);
 }
 
 static PyObject *decode_address(rsec_data_type type, rsec_view octets) {
-    char text[RSEC_IPV6_PREFIX_TEXT];
+    char text[RSEC_IPV6_TEXT];
     uint8_t padded[16] = {0};
-    size_t len = 0;
-    rsec_status status = RSEC_OK;
+    size_t len;
     switch (type) {
     case RSEC_TYPE_IPADDR:
     case RSEC_TYPE_COMBO_IP:
-        if (octets.len == 4) {
-            len = rsec_ipv4_format(octets.ptr, text);
-        } else if (octets.len == 16) {
-            len = rsec_ipv6_format(octets.ptr, text);
-        } else {
-            status = RSEC_ATTR_VALUE;
+        if (octets.len != 4 && octets.len != 16) {
+            return wrong_length(type, "4 or 16", octets.len);
         }
+        len = octets.len == 4 ? rsec_ipv4_format(octets.ptr, text) : rsec_ipv6_format(octets.ptr, text);
         break;
-    case RSEC_TYPE_IPV6ADDR:
-        if (octets.len <= 16) {
+    case RSEC_TYPE_IPV6ADDR: /* a shorter one ends in zeros that were not sent */
+        if (octets.len > 16) {
+            return wrong_length(type, "16", octets.len);
+        }
+        if (octets.len > 0) {
             memcpy(padded, octets.ptr, octets.len);
-            len = rsec_ipv6_format(padded, text);
-        } else {
-            status = RSEC_ATTR_VALUE;
         }
-        break;
-    case RSEC_TYPE_IPV4PREFIX:
-        status = rsec_ipv4_prefix_format(octets, text, &len);
-        break;
-    case RSEC_TYPE_IPV6PREFIX:
-        status = rsec_ipv6_prefix_format(octets, text, &len);
+        len = rsec_ipv6_format(padded, text);
         break;
     case RSEC_TYPE_IFID:
-        status = octets.len == 8 ? RSEC_OK : RSEC_ATTR_VALUE;
-        len = status == RSEC_OK ? rsec_ifid_format(octets.ptr, text) : 0;
+        if (octets.len != 8) {
+            return wrong_length(type, "8", octets.len);
+        }
+        len = rsec_ifid_format(octets.ptr, text);
+        break;
+    case RSEC_TYPE_ETHER:
+        if (octets.len != 6) {
+            return wrong_length(type, "6", octets.len);
+        }
+        len = rsec_ether_format(octets.ptr, text);
         break;
     default:
-        status = octets.len == 6 ? RSEC_OK : RSEC_ATTR_VALUE;
-        len = status == RSEC_OK ? rsec_ether_format(octets.ptr, text) : 0;
-        break;
-    }
-    if (status != RSEC_OK) {
-        return PyErr_Format(PyExc_ValueError, "%s: %zu octets do not make one", names[type], octets.len);
+        return decode_prefix(type, octets);
     }
     return PyUnicode_FromStringAndSize(text, (Py_ssize_t)len);
 }
@@ -287,8 +407,11 @@ PyObject *rsec_py_encode(rsec_data_type type, PyObject *value, size_t max) {
     switch (type) {
     case RSEC_TYPE_STRING:
     case RSEC_TYPE_OCTETS:
+        return value == Py_None         ? PyBytes_FromStringAndSize(NULL, 0)
+               : PyUnicode_Check(value) ? encode_text(type, value, max)
+                                        : octets_of(type, value, max);
     case RSEC_TYPE_ABINARY:
-        return encode_octets(type, value, max);
+        return encode_filter(value, max);
     case RSEC_TYPE_INTEGER:
     case RSEC_TYPE_SIGNED:
     case RSEC_TYPE_SHORT:

@@ -33,11 +33,13 @@ typedef enum {
 rsec_data_type rsec_data_type_of(const char *name);
 const char *rsec_data_type_name(rsec_data_type type);
 
-/* The octets of `value` as a new bytes object of at most `max` octets. TypeError or ValueError, which say what was expected
- * and found. */
+/* The octets of `value` as a new bytes object of at most `max` octets: text, numbers, address objects, a packet filter's words.
+ * Bytes are taken as they are, whatever they look like, where the type is text, octets, a filter, an interface id or an
+ * Ethernet address (PKT-8). TypeError for a wrong kind of value, ValueError for a bad one: type, what was expected, what was
+ * found. */
 PyObject *rsec_py_encode(rsec_data_type type, PyObject *value, size_t max);
 
-/* The value that `octets` stand for. ValueError when they do not fit the type. */
+/* The value that `octets` stand for: int, str or bytes. ValueError (type, expected, found) when they do not fit the type. */
 PyObject *rsec_py_decode(rsec_data_type type, rsec_view octets);
 
 #endif

@@ -59,6 +59,9 @@ int rsec_py_vendor_format(rsec_py_packet *self, uint32_t vendor, rsec_vendor_for
     }
     PyObject *formats = rsec_py_dictionary_vendor_formats(self->state, self->dict);
     if (formats == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            return -1;
+        }
         PyErr_Clear(); /* a dictionary of some other make: the RFC's own format */
         return 0;
     }

@@ -21,7 +21,10 @@ static int find_tagged(rsec_py_packet *self, PyObject *name, rsec_py_target *tar
     PyObject *number = text != NULL ? PyLong_FromUnicodeObject(text, 10) : NULL;
     long tag = number != NULL ? PyLong_AsLong(number) : -1;
     int rc = base != NULL && text != NULL ? 0 : -1;
-    if (rc == 0 && (PyErr_Occurred() != NULL || tag < 0 || tag > 255)) {
+    bool is_number = PyErr_Occurred() == NULL;
+    if (rc == 0 && !is_number && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        rc = -1;
+    } else if (rc == 0 && (!is_number || tag < 0 || tag > 255)) {
         PyErr_Clear(); /* not a tag: no such name */
     } else if (rc == 0) {
         rc = rsec_py_place_find(self->state, self->dict, base, &target->place);

@@ -186,6 +186,26 @@ static rsec_status split_prefix(const char *text, size_t len, unsigned max, size
     return status == RSEC_OK && off == len ? RSEC_OK : RSEC_ATTR_VALUE;
 }
 
+/* How many ones a mask begins with; RSEC_ATTR_VALUE when others follow the first zero. */
+static rsec_status count_ones(uint32_t mask, unsigned *num) {
+    for (*num = 0; mask >> 31 != 0; mask <<= 1) {
+        ++*num;
+    }
+    return mask == 0 ? RSEC_OK : RSEC_ATTR_VALUE;
+}
+
+/* The same with "address/255.255.0.0", or with the host's bits instead of the network's: "address/0.0.255.255". */
+static rsec_status split_ipv4_prefix(const char *text, size_t len, size_t *addr_len, unsigned *prefix_len) {
+    const char *slash = memchr(text, '/', len);
+    uint8_t octets[4];
+    if (slash == NULL || rsec_ipv4_parse(slash + 1, len - (size_t)(slash + 1 - text), octets) != RSEC_OK) {
+        return split_prefix(text, len, 32, addr_len, prefix_len);
+    }
+    uint32_t mask = rsec_get_u32(octets);
+    *addr_len = (size_t)(slash - text);
+    return count_ones(mask, prefix_len) == RSEC_OK ? RSEC_OK : count_ones(~mask, prefix_len);
+}
+
 static void clear_host_bits(uint8_t *addr, size_t addr_len, unsigned prefix_len) {
     for (size_t i = 0; i < addr_len; i++) {
         size_t first_bit = 8 * i;
@@ -200,7 +220,7 @@ static void clear_host_bits(uint8_t *addr, size_t addr_len, unsigned prefix_len)
 rsec_status rsec_ipv4_prefix_parse(const char *text, size_t len, uint8_t octets[6]) {
     size_t addr_len;
     unsigned prefix_len;
-    if (split_prefix(text, len, 32, &addr_len, &prefix_len) != RSEC_OK ||
+    if (split_ipv4_prefix(text, len, &addr_len, &prefix_len) != RSEC_OK ||
         rsec_ipv4_parse(text, addr_len, octets + 2) != RSEC_OK) {
         return RSEC_ATTR_VALUE;
     }

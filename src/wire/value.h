@@ -31,7 +31,7 @@ RSEC_CHECK rsec_status rsec_ipv6_parse(const char *text, size_t len, uint8_t oct
 size_t rsec_ipv6_format(const uint8_t octets[16], char text[RSEC_IPV6_TEXT]);
 
 /* "192.0.2.0/24" <-> reserved octet, prefix length, four octets of address (RFC 8044 §3.11). Host bits are zeroed; a
- * missing "/n" means 32. */
+ * missing "/n" means 32. A mask, of the network's bits or the host's, may stand for n: "192.0.2.0/255.255.255.0". */
 RSEC_CHECK rsec_status rsec_ipv4_prefix_parse(const char *text, size_t len, uint8_t octets[6]);
 /* 2..6 octets, missing ones read as zero; RSEC_ATTR_VALUE for other lengths or a prefix length above 32. */
 RSEC_CHECK rsec_status rsec_ipv4_prefix_format(rsec_view octets, char text[RSEC_IPV4_PREFIX_TEXT], size_t *len);

@@ -142,7 +142,12 @@ TEST(ipv4_prefix_zeroes_host_bits) {
                  {"1.2.3.4/0", "0.0.0.0/0"},
                  {"1.2.3.4", "1.2.3.4/32"},
                  {"1.2.3.4/32", "1.2.3.4/32"},
-                 {"255.255.255.255/31", "255.255.255.254/31"}};
+                 {"255.255.255.255/31", "255.255.255.254/31"},
+                 {"10.1.2.3/255.255.0.0", "10.1.0.0/16"}, /* a mask of the network's bits */
+                 {"10.1.2.3/0.0.255.255", "10.1.0.0/16"}, /* a mask of the host's bits */
+                 {"10.1.2.3/0.0.0.0", "0.0.0.0/0"},
+                 {"10.1.2.3/255.255.255.255", "10.1.2.3/32"},
+                 {"10.1.2.3/128.0.0.0", "0.0.0.0/1"}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         uint8_t octets[6];
         char text[RSEC_IPV4_PREFIX_TEXT];
@@ -153,8 +158,9 @@ TEST(ipv4_prefix_zeroes_host_bits) {
         CHECK_TEXT(text, texts[i].out);
         CHECK_INT(len, strlen(text));
     }
-    static const char *const bad[] = {"",           "/",           "1.2.3.4/", "1.2.3.4/33", "1.2.3.4/-1",
-                                      "1.2.3.4/08", "1.2.3.4/8/8", "/8",       "1.2.3/8",    "1.2.3.4/8 "};
+    static const char *const bad[] = {
+        "",   "/",       "1.2.3.4/",   "1.2.3.4/33",          "1.2.3.4/-1",        "1.2.3.4/08",        "1.2.3.4/8/8",
+        "/8", "1.2.3/8", "1.2.3.4/8 ", "1.2.3.4/255.0.255.0", "1.2.3.4/255.255.0", "1.2.3.4/0.255.0.0", "/255.0.0.0"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         uint8_t octets[6];
         CHECK_INT(rsec_ipv4_prefix_parse(bad[i], strlen(bad[i]), octets), RSEC_ATTR_VALUE);

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+from io import StringIO
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
 import pytest
 
 from pyradsec import tools
+from pyradsec.dictionary import Dictionary
+from pyradsec.packet import AuthPacket
 
 V6 = bytes.fromhex("20010db8000000000000000000000001")
 
@@ -64,6 +68,10 @@ class NetaddrNetwork:
         ("ipv6prefix", NetaddrNetwork("2001:db8::1", 127), b"\0\x7f" + V6[:15] + b"\0"),
         ("ipv4prefix", "10.1.2.3/16", b"\0\x10\x0a\1\0\0"),
         ("ipv4prefix", "192.0.2.1", b"\0\x20\xc0\0\2\1"),
+        ("ipv4prefix", "10.1.2.3/255.255.0.0", b"\0\x10\x0a\1\0\0"),
+        ("ipv4prefix", "10.1.2.3/0.0.255.255", b"\0\x10\x0a\1\0\0"),
+        ("ipv4prefix", "10.1.2.3/0.0.0.0", bytes(6)),
+        ("ipv4prefix", "10.1.2.3/255.255.255.255", b"\0\x20\x0a\1\2\3"),
         ("ipv4prefix", IPv4Address("192.0.2.1"), b"\0\x20\xc0\0\2\1"),
         ("ipv4prefix", IPv4Network("192.0.2.0/24"), b"\0\x18\xc0\0\2\0"),
         ("ipv4prefix", IPv4Interface("192.0.2.1/24"), b"\0\x18\xc0\0\2\0"),
@@ -75,6 +83,9 @@ class NetaddrNetwork:
         ("ifid", "0011:2233:4455:6677", bytes.fromhex("0011223344556677")),
         ("ifid", "1:2:3:4", b"\0\1\0\2\0\3\0\4"),
         ("ifid", b"12345678", b"12345678"),
+        ("ifid", bytearray(b"12345678"), b"12345678"),
+        ("octets", memoryview(b"1-2-3")[::2], b"123"),
+        ("abinary", bytes(range(32)), bytes(range(32))),
         ("ether", "aa:bb:cc:dd:ee:ff", bytes.fromhex("aabbccddeeff")),
         ("ether", "AA-BB-CC-DD-EE-FF", bytes.fromhex("aabbccddeeff")),
         ("ether", "1:2:3:4:5:6", b"\1\2\3\4\5\6"),
@@ -100,6 +111,9 @@ def test_octets_function_takes_text_in_either_form() -> None:
         tools.encode_octets(b"0xzz")
 
 
+ADDRESSES = ("ipaddr", "ipv6addr", "ipv4prefix", "ipv6prefix", "combo-ip", "ifid", "ether")
+
+
 @pytest.mark.parametrize(
     ("datatype", "value"),
     [
@@ -119,6 +133,9 @@ def test_octets_function_takes_text_in_either_form() -> None:
         ("ifid", 1),
         ("ether", 1),
         ("abinary", 1),
+        ("abinary", None),
+        *((datatype, value) for datatype in ADDRESSES for value in ([], {}, (), 1.0, None, True, object(), ["::1"])),
+        *((datatype, bytes(4)) for datatype in ADDRESSES if datatype not in ("ifid", "ether")),
     ],
 )
 def test_wrong_kind_is_a_type_error(datatype: str, value: Any) -> None:
@@ -154,6 +171,13 @@ def test_wrong_kind_is_a_type_error(datatype: str, value: Any) -> None:
         ("ipv4prefix", "2001:db8::/32"),
         ("ipv4prefix", "192.0.2.0/33"),
         ("ipv4prefix", "192.0.2.0/"),
+        ("ipv4prefix", "192.0.2.0/024"),
+        ("ipv4prefix", "192.0.2.0/255.0.255.0"),
+        ("ipv4prefix", IPv6Network("2001:db8::/32")),
+        ("ipv4prefix", NetaddrNetwork("192.0.2.1", 33)),
+        ("ipv6prefix", IPv4Network("192.0.2.0/24")),
+        ("ipaddr", IPv6Address("::1")),
+        ("ipv6addr", IPv4Address("192.0.2.1")),
         ("combo-ip", "not-an-ip"),
         ("ifid", "0011:2233:4455"),
         ("ifid", "zzzz:0:0:0"),
@@ -240,6 +264,71 @@ def test_decode(datatype: str, octets: bytes, value: Any) -> None:
 def test_bad_octets_are_a_value_error(datatype: str, octets: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         tools.decode_attr(datatype, octets)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "message"),
+    [
+        ("integer", -1, "integer: -1 is out of range: expected 0 to 4294967295"),
+        ("integer64", 2**64, "integer64: 18446744073709551616 is out of range: expected 0 to 18446744073709551615"),
+        ("signed", 2**31, "signed: 2147483648 is out of range: expected -2147483648 to 2147483647"),
+        ("byte", 256, "byte: 256 is out of range: expected 0 to 255"),
+        ("ipaddr", "192.0.2", "ipaddr: expected an IPv4 address, found '192.0.2'"),
+        ("ether", bytes(4), "ether: expected 6 octets, found 4"),
+        ("ifid", bytes(9), "ifid: expected 8 octets, found 9"),
+        ("abinary", "family=ipx", "abinary: expected family=ipv4|ipv6, action=discard|accept|redirect or "),
+        ("abinary", "src=10.0.0.1/8", "without host bits, found 'src=10.0.0.1/8'"),
+    ],
+)
+def test_message_of_a_bad_value(datatype: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tools.encode_attr(datatype, value)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "octets", "message"),
+    [
+        ("integer", bytes(3), "integer: expected 4 octets, found 3"),
+        ("signed", b"", "signed: expected 4 octets, found 0"),
+        ("short", bytes(1), "short: expected 2 octets, found 1"),
+        ("byte", bytes(2), "byte: expected 1 octets, found 2"),
+        ("integer64", bytes(4), "integer64: expected 8 octets, found 4"),
+        ("date", bytes(8), "date: expected 4 octets, found 8"),
+        ("ipaddr", bytes(5), "ipaddr: expected 4 or 16 octets, found 5"),
+        ("ipv6addr", bytes(17), "ipv6addr: expected 16 octets, found 17"),
+        ("ipv6prefix", bytes(19), "ipv6prefix: expected 2 to 18 octets, found 19"),
+        ("ipv6prefix", b"\0\x81" + V6, "ipv6prefix: expected a prefix length of 0 to 128, found 129"),
+        ("ipv4prefix", bytes(1), "ipv4prefix: expected 2 to 6 octets, found 1"),
+        ("ipv4prefix", b"\0\x21\xc0\0\2\1", "ipv4prefix: expected a prefix length of 0 to 32, found 33"),
+        ("combo-ip", bytes(8), "combo-ip: expected 4 or 16 octets, found 8"),
+        ("ifid", bytes(6), "ifid: expected 8 octets, found 6"),
+        ("ether", bytes(4), "ether: expected 6 octets, found 4"),
+    ],
+)
+def test_message_of_bad_octets(datatype: str, octets: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tools.decode_attr(datatype, octets)
+
+
+def test_exceptions_of_a_value_of_ones_own_come_out() -> None:
+    class Odd:
+        def __int__(self) -> int:
+            raise KeyboardInterrupt
+
+        @property
+        def version(self) -> int:
+            raise KeyboardInterrupt
+
+    for datatype in ("integer", "integer64", "ipaddr", "ipv6prefix"):
+        with pytest.raises(KeyboardInterrupt):
+            tools.encode_attr(datatype, Odd())
+
+
+def test_reserved_octet_and_host_bits_of_a_prefix_do_not_count() -> None:
+    """RFC 8044 section 3.10, 3.11: senders set them to zero; what another sends there means nothing."""
+    assert tools.decode_attr("ipv4prefix", b"\x07\x18\xc0\0\2\xff") == "192.0.2.0/24"
+    assert tools.decode_attr("ipv6prefix", b"\x07\x20" + b"\xff" * 16) == "ffff:ffff::/32"
+    assert tools.encode_attr("ipv4prefix", "192.0.2.255/24")[:1] == b"\0"
 
 
 @pytest.mark.parametrize("datatype", ["unknown", "tlv", "extended", "long-extended", "evs", "vsa", ""])
@@ -335,11 +424,30 @@ def test_ascend_filter(text: str, octets: bytes) -> None:
     assert tools.encode_ascend_binary(text) == tools.encode_attr("abinary", text) == octets
 
 
+def test_ascend_filter_in_a_packet() -> None:
+    dictionary = Dictionary(StringIO("ATTRIBUTE Filter 242 abinary\n"))
+    packet = AuthPacket(dict=dictionary, Filter="action=accept direction=out dst=10.0.0.0/8")
+    octets = tools.encode_attr("abinary", "action=accept direction=out dst=10.0.0.0/8")
+    assert packet[242] == packet["Filter"] == [octets]
+    packet["Filter"] = packet["Filter"]
+    assert packet[242] == [octets]
+    with pytest.raises(ValueError, match="found 'direction=up'"):
+        packet["Filter"] = "direction=up"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "delete now",
+        "now delete",
+        "family",
+        "=ipv4",
+        "sport=",
+        "sport=1 0",
+        "src=",
+        "dst=10.0.0.0/33",
+        "family=ipv6 dst=::/129",
         "family=ipx",
         "action=drop",
         "direction=up",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,28 @@ VERDICTS = {
 }
 
 
-def read(name: str) -> list[dict[str, list[str]]]:
-    """The vectors of a file, by the reader that checks them."""
+def load_verifier() -> Any:
+    """verify.py, which reads the vectors and says by itself whether they are right."""
     spec = importlib.util.spec_from_file_location("verify_vectors", VECTORS / "verify.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look there
     spec.loader.exec_module(module)
-    vectors: list[dict[str, list[str]]] = module.read(name)
+    return module
+
+
+VERIFIER = load_verifier()
+
+
+def read(name: str) -> list[dict[str, list[str]]]:
+    vectors: list[dict[str, list[str]]] = VERIFIER.read(name)
     return vectors
+
+
+def test_vectors_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """By an implementation of their own: a wrong vector must not pass for a wrong program."""
+    assert VERIFIER.main() == 0, capsys.readouterr().out
 
 
 def one(vector: dict[str, list[str]], key: str, default: str = "") -> str:
@@ -111,3 +126,67 @@ def test_hidden_values(vector: dict[str, list[str]]) -> None:
         packet[2] = [hidden]
         assert packet.pw_decrypt(hidden) == plain.decode("utf-8", "ignore")
         assert packet.pw_crypt(plain) == hidden
+
+
+# --- attributes by name ---
+
+ATTRIBUTES = [*read("attributes.txt"), *read("containers.txt")]
+
+
+@functools.cache
+def dictionary(path: Path) -> Dictionary:
+    return Dictionary(str(path))
+
+
+def header(octets: bytes, authenticator: bytes = bytes(16)) -> bytes:
+    return b"\x02\x01" + (20 + len(octets)).to_bytes(2, "big") + authenticator + octets
+
+
+def received(vector: dict[str, list[str]], octets: bytes) -> Packet:
+    """A reply that holds these attributes."""
+    authenticator = bytes.fromhex(one(vector, "request-authenticator", "00" * 16))
+    packet = Packet(packet=header(octets), secret=one(vector, "secret").encode(), dict=names_of(vector))
+    packet.request_authenticator = authenticator
+    return packet
+
+
+def names_of(vector: dict[str, list[str]]) -> Dictionary:
+    return dictionary(VERIFIER.dictionary_path(vector))
+
+
+@pytest.mark.parametrize("vector", named(ATTRIBUTES, "octets"))
+def test_attributes_read(vector: dict[str, list[str]]) -> None:
+    octets = bytes.fromhex(one(vector, "octets"))
+    packet = received(vector, octets)
+    for name, expected in VERIFIER.pairs(vector, "get"):
+        assert packet[name] == expected, name
+    if "bad" in vector:
+        with pytest.raises(ValueError, match=r"expected .*, found"):
+            packet[one(vector, "bad")]
+
+
+@pytest.mark.parametrize("vector", named(ATTRIBUTES, "octets"))
+def test_attributes_as_received_are_written_again(vector: dict[str, list[str]]) -> None:
+    """What was parsed is written so that it reads the same; octet for octet where `set` says how they are written."""
+    octets = bytes.fromhex(one(vector, "octets"))
+    packet = received(vector, octets)
+    again = attributes_of(packet)
+    if "set" in vector:
+        assert again == octets
+    assert attributes_of(received(vector, again)) == again
+    for name, expected in VERIFIER.pairs(vector, "get"):
+        assert received(vector, again)[name] == expected, name
+
+
+@pytest.mark.parametrize("vector", named(ATTRIBUTES, "set"))
+def test_attributes_written(vector: dict[str, list[str]]) -> None:
+    packet = Packet(dict=names_of(vector), authenticator=bytes(16), secret=b"")
+    for name, value in VERIFIER.pairs(vector, "set"):
+        packet.add_attribute(name, value)
+    assert attributes_of(packet).hex() == bytes.fromhex(one(vector, "octets")).hex()
+
+
+def attributes_of(packet: Packet) -> bytes:
+    """The attributes of the packet as they are sent."""
+    packet.authenticator = packet.authenticator or bytes(16)
+    return packet.reply_packet()[20:]
