@@ -158,7 +158,11 @@ class Rig:
         self._compile("radsec_load")
         if server == "limit_server":
             self._compile("limit_server")
-            return
+        else:
+            self.prepare_library(server)
+
+    def prepare_library(self, server: str) -> None:
+        """Installs one of the Python servers only, without the load generator. SkippedError as above."""
         if server == "pyrad2" and python_version(self.python) < (3, 12):
             raise SkippedError(f"pyrad2 3.2 needs Python 3.12 or newer, and {self.python} is older")
         environment = "pyrad2" if server == "pyrad2" else "pyradsec"
@@ -210,12 +214,15 @@ class Rig:
             files = {"--cert": "server/server.cert.pem", "--key": "server/server.key.pem", "--ca": "ca/ca.cert.pem"}
             options = [part for option, name in files.items() for part in (option, CERTS / name)]
             return [BUILD / "limit_server", *options], {}
-        python = self.environments[server]
-        if server == "pyrad2":
-            return [python, HERE / "serve.py", "pyrad2", "--certs", CERTS], {}
+        python, environment = self.library(server)
+        library = "pyrad2" if server == "pyrad2" else "pyradsec"
         loop = "uvloop" if server == "pyradsec-uvloop" else "asyncio"
-        command: list[str | Path] = [python, HERE / "serve.py", "pyradsec", "--loop", loop, "--certs", CERTS]
-        return command, {"PYTHONPATH": str(self.library_path)}
+        return [python, HERE / "serve.py", library, "--loop", loop, "--certs", CERTS], environment
+
+    def library(self, server: str) -> tuple[Path, dict[str, str]]:
+        """The interpreter that has a Python server's library, and what its environment needs for that."""
+        environment = {} if server == "pyrad2" else {"PYTHONPATH": str(self.library_path)}
+        return self.environments[server], environment
 
     @contextlib.contextmanager
     def running(self, server: str) -> Iterator[RunningServer]:

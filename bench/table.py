@@ -43,9 +43,9 @@ def short(number: float) -> str:
     return count(number) if number >= 100 else f"{number:.1f}"
 
 
-def row(cells: Sequence[str]) -> str:
-    first, *others = (cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
-    return (first.strip().ljust(WIDTHS[0]) + "".join(others)).rstrip()
+def row(cells: Sequence[str], widths: Sequence[int] = WIDTHS) -> str:
+    first, *others = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    return (first.strip().ljust(widths[0]) + "".join(others)).rstrip()
 
 
 def notes(lines: dict[str, dict[str, Any]]) -> list[str]:
