@@ -489,7 +489,8 @@ static struct PyModuleDef definition = {
 
 rsec_py_state *rsec_py_state_of_type(PyTypeObject *type) {
     PyObject *mro = type->tp_mro;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+    /* From the end: ours are before `object`, and asking one of Python's own first costs an exception. */
+    for (Py_ssize_t i = PyTuple_GET_SIZE(mro) - 1; i >= 0; i--) {
         PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
         PyObject *module = PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) ? PyType_GetModule(base) : NULL;
         if (module != NULL && PyModule_GetDef(module) == &definition) {
