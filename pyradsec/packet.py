@@ -487,11 +487,11 @@ def class_of_code(code: int) -> type[Packet]:
     return _BY_CODE.get(code, Packet)
 
 
-def parse_packet(
-    data: bytes, secret: bytes, dictionary: Any, radius_version: int = RadiusVersion.V1_0
-) -> PacketImplementation | Packet:
-    """The packet in `data`, 20 to 4096 octets, of the class for its code: AuthPacket 1, AcctPacket 4 and 5,
-    StatusPacket 12, CoAPacket 40 and 43, Packet for every other. PacketError when it is none."""
-    if not data:
-        raise PacketError("Packet header is corrupt: expected 20 octets or more, found none")
-    return class_of_code(data[0])(packet=bytes(data), secret=secret, dict=dictionary, radius_version=radius_version)
+if TYPE_CHECKING:
+
+    def parse_packet(
+        data: bytes, secret: bytes, dictionary: Any, radius_version: int = RadiusVersion.V1_0
+    ) -> PacketImplementation | Packet: ...
+
+else:
+    parse_packet = _core.parse_packet

@@ -352,7 +352,7 @@ int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret
         packet = Py_NewRef(raw);
     } else if (raw != NULL) {
         PyObject *dictionary = PyObject_GetAttr(self->server, state->name_dict);
-        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, secret, dictionary, peer) : NULL;
+        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, secret, dictionary, NULL, peer) : NULL;
         Py_XDECREF(dictionary);
     }
     Py_XDECREF(raw);

@@ -101,7 +101,7 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
 }
 
 PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
-                                  PyObject *peer) {
+                                  PyObject *version, PyObject *peer) {
     PyTypeObject *type = state->kinds[kind_of((uint8_t)PyBytes_AS_STRING(raw)[0])];
     if (type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "pyradsec.packet has not been imported");
@@ -114,7 +114,7 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
     self->secret = Py_NewRef(secret);
     self->dict = Py_NewRef(dictionary);
     Py_SETREF(self->peer, Py_NewRef(peer));
-    self->radius_version = PyLong_FromLong(0);
+    self->radius_version = version != NULL ? Py_NewRef(version) : PyLong_FromLong(0);
     if (self->radius_version == NULL || rsec_py_packet_adopt(self, raw) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -461,5 +461,8 @@ int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
         return -1;
     }
     state->reply_packet = PyObject_GetAttr((PyObject *)state->packet_base, state->name_reply_packet);
-    return state->reply_packet != NULL ? PyModule_AddType(module, state->packet_base) : -1;
+    if (state->reply_packet == NULL || PyModule_AddFunctions(module, rsec_py_packet_parse_functions) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->packet_base);
 }

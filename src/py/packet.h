@@ -33,9 +33,10 @@ typedef struct {
 } rsec_py_packet;
 
 /* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket
- * 40 and 43, Packet otherwise. `secret` is bytes. `peer` is a Peer or None. New reference. */
+ * 40 and 43, Packet otherwise. `secret` is bytes. `version` is the RadiusVersion, NULL for V1_0. `peer` is a Peer
+ * or None. New reference. */
 PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
-                                  PyObject *peer);
+                                  PyObject *version, PyObject *peer);
 
 /* Whether `op` is a packet. */
 static inline int rsec_py_packet_is(rsec_py_state *state, PyObject *op) {
@@ -92,6 +93,9 @@ int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject
 
 /* The octets received where nothing was changed since, else those that would be sent, without digests. New reference. */
 PyObject *rsec_py_packet_octets(rsec_py_packet *self);
+
+/* parse_packet(), a function of the module. */
+extern PyMethodDef rsec_py_packet_parse_functions[];
 
 /* Shows `raw`, octets that the packet was decoded from or encoded as, to the wire trace; call it only where state->trace is
  * not NULL. `direction` is "in" or "out". */
