@@ -1,52 +1,16 @@
 /* parse_packet(): octets into a packet of the class for their code. */
-#include "py/packet.h"
+#include "py/packet.h" /* Python.h comes before every system header */
 
-enum { DATA, SECRET, DICTIONARY, VERSION, ARGUMENTS, REQUIRED = VERSION };
+#include "py/arguments.h"
 
-static const char *const argument_names[ARGUMENTS] = {"data", "secret", "dictionary", "radius_version"};
-
-/* The place of the argument that a keyword names, or -1. */
-static int place_of(PyObject *keyword) {
-    for (int i = 0; i < ARGUMENTS; i++) {
-        if (PyUnicode_CompareWithASCIIString(keyword, argument_names[i]) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Sorts what a call was given into `given`, borrowed references, NULL for what is missing. TypeError. */
-static int take_arguments(PyObject *const *args, Py_ssize_t num, PyObject *names, PyObject *given[ARGUMENTS]) {
-    Py_ssize_t keywords = names != NULL ? PyTuple_GET_SIZE(names) : 0;
-    if (num > ARGUMENTS) {
-        PyErr_Format(PyExc_TypeError, "parse_packet() takes %d arguments at most, found %zd", ARGUMENTS, num);
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < num; i++) {
-        given[i] = args[i];
-    }
-    for (Py_ssize_t i = 0; i < keywords; i++) {
-        PyObject *keyword = PyTuple_GET_ITEM(names, i);
-        int place = place_of(keyword);
-        if (place < 0 || given[place] != NULL) {
-            PyErr_Format(PyExc_TypeError, "parse_packet() %s %R", place < 0 ? "takes no" : "was given twice:", keyword);
-            return -1;
-        }
-        given[place] = args[num + i];
-    }
-    for (int i = 0; i < REQUIRED; i++) {
-        if (given[i] == NULL) {
-            PyErr_Format(PyExc_TypeError, "parse_packet() misses '%s'", argument_names[i]);
-            return -1;
-        }
-    }
-    return 0;
-}
+enum { DATA, SECRET, DICTIONARY, VERSION, ARGUMENTS };
 
 static PyObject *parse_packet(PyObject *module, PyObject *const *args, Py_ssize_t num, PyObject *names) {
     rsec_py_state *state = PyModule_GetState(module);
-    PyObject *given[ARGUMENTS] = {NULL, NULL, NULL, NULL};
-    if (take_arguments(args, num, names, given) < 0) {
+    static const char *const argument_names[] = {"data", "secret", "dictionary", "radius_version"};
+    static const rsec_py_signature signature = {"parse_packet", argument_names, ARGUMENTS, VERSION};
+    PyObject *given[ARGUMENTS];
+    if (rsec_py_arguments_take(&signature, args, num, names, given) < 0) {
         return NULL;
     }
     if (!PyBytes_Check(given[SECRET])) {
