@@ -3,7 +3,6 @@ PKT-17)."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from pyradsec import _core
@@ -14,9 +13,6 @@ from pyradsec.radsec.v11 import RadiusVersion
 MESSAGE_AUTHENTICATOR = 80
 # Codes whose octets are those of a request; every other packet is serialised as a reply.
 _REQUESTS = frozenset({1, 4, 12, 40, 43})
-# Requests whose Message-Authenticator is computed with zeros in the authenticator's place (RFC 5176 §2.3).
-_ZERO_AUTHENTICATOR = frozenset({4, 40, 43})
-
 _EAP_MESSAGE = 79
 
 
@@ -45,16 +41,6 @@ class SignedPacket(_core.PacketBase):
         """Whether the packet carries EAP-Message (RFC 3579 §3.1)."""
         return _EAP_MESSAGE in self
 
-    def add_message_authenticator(self) -> None:
-        """Gives the packet a Message-Authenticator, behind the attributes it has; signed when it is serialised (RFC
-        3579 §3.2). RADIUS/1.1 has none: nothing happens there (V11-3)."""
-        if is_v11(self):
-            return
-        self.message_authenticator = True
-        self[MESSAGE_AUTHENTICATOR] = [bytes(16)]
-        if self.authenticator is None and self.code in (PacketType.AccessRequest, PacketType.StatusServer):
-            self.authenticator = secrets.token_bytes(16)
-
     def ensure_message_authenticator(self) -> None:
         """add_message_authenticator() unless there is one, which is signed anew when the packet is serialised."""
         if is_v11(self):
@@ -75,32 +61,6 @@ class SignedPacket(_core.PacketBase):
             self[MESSAGE_AUTHENTICATOR] = [raw[at : at + 16]]
         return self.message_authenticator
 
-    def verify_message_authenticator(
-        self,
-        secret: bytes | None = None,
-        original_authenticator: bytes | None = None,
-        original_code: int | None = None,
-    ) -> bool:
-        """Whether the Message-Authenticator verifies over the octets received, or, in a packet that was built, over
-        those it would be sent as (RFC 3579 §3.2, RFC 5176 §2.3, RFC 5997 §3).
-
-        `original_authenticator` and `original_code` belong to the request, when this is a reply; left out, the
-        packet's own are taken. PacketError when there is none, more than one, or one that has not 16 octets. RADIUS/1.1
-        has none and needs none, TLS having seen to it: True.
-        """
-        if is_v11(self):
-            return True
-        raw = self.raw_packet if self.raw_packet is not None else self._encode_as_signed()
-        if original_authenticator is None:
-            # A reply that was parsed has its own authenticator, and knows its request's.
-            original_authenticator = self.request_authenticator or self.authenticator
-        return self._check_message_authenticator(
-            raw,
-            self.secret if secret is None else secret,
-            original_authenticator,
-            self.original_code if original_code is None else original_code,
-        )
-
     def _encode(self) -> bytes:
         return self._encode_request() if self.code in _REQUESTS else self.reply_packet()
 
@@ -112,22 +72,6 @@ class SignedPacket(_core.PacketBase):
         if stored and len(stored[0]) == 16 and stored[0] != bytes(16):
             raw = raw[:at] + stored[0] + raw[at + 16 :]
         return raw
-
-    def _check_message_authenticator(
-        self, raw: bytes, secret: bytes, authenticator: bytes | None, original_code: int | None
-    ) -> bool:
-        if self.code in _ZERO_AUTHENTICATOR:
-            authenticator = None
-        elif self.code in _REQUESTS:
-            authenticator = raw[4:20]
-        elif authenticator is not None:
-            authenticator = authenticator[:16].ljust(16, b"\0")  # as the header holds it
-        if self.code == PacketType.AccountingResponse and original_code != PacketType.StatusServer:
-            # Nothing says which authenticator an Accounting-Response is signed with: implementations differ.
-            return _core.check_message_authenticator(raw, None, secret) or (
-                authenticator is not None and _core.check_message_authenticator(raw, authenticator, secret)
-            )
-        return _core.check_message_authenticator(raw, authenticator, secret)
 
     def require_valid_message_authenticator(
         self,

@@ -55,7 +55,6 @@ logger = logging.getLogger("pyradsec")
 
 _CHAP_PASSWORD = 3
 _CHAP_CHALLENGE = 60
-_NO_AUTHENTICATOR = bytes(16)
 _MISSING = object()
 # What a packet has beside its attributes and the peer.
 _HEADER = (
@@ -349,15 +348,7 @@ class AuthPacket(Packet):
         """
         return self._pw_decrypt(password)
 
-    def verify_auth_request(self) -> bool:
-        """Whether what was received is an Access-Request, in RADIUS/1.0 with an authenticator that is not all zeros.
-
-        ValueError when nothing was received.
-        """
-        raw = self.raw_packet
-        if raw is None:
-            raise ValueError(f"{self._what()}: nothing was received that could be verified")
-        return raw[0] == PacketType.AccessRequest and (is_v11(self) or raw[4:20] != _NO_AUTHENTICATOR)
+    verify_auth_request = _core.PacketBase._verify_auth_request
 
     def verify_chap_passwd(self, userpwd: str | bytes) -> bool:
         """Whether `userpwd` is the password behind CHAP-Password (RFC 2865 §5.3, RFC 1994 §4.1).

@@ -174,38 +174,6 @@ static PyObject *check_response_authenticator(PyObject *module, PyObject *args) 
     return result;
 }
 
-PyDoc_STRVAR(
-    check_message_authenticator_doc,
-    "check_message_authenticator(raw, authenticator, secret)\n--\n\n"
-    "Whether the one Message-Authenticator in these octets verifies with `authenticator` (16 octets, or None for zeros)\n"
-    "in the header (RFC 3579 §3.2). PacketError when there is none, more than one, or one of another length.");
-
-static PyObject *check_message_authenticator(PyObject *module, PyObject *args) {
-    Py_buffer raw, authenticator, secret;
-    rsec_view pkt;
-    rsec_packet_facts facts;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*z*y*:check_message_authenticator", &raw, &authenticator, &secret)) {
-        return NULL;
-    }
-    if (authenticator.buf != NULL && authenticator.len != RSEC_AUTHENTICATOR_LEN) {
-        PyErr_Format(PyExc_ValueError, "authenticator: expected 16 octets, found %zd", authenticator.len);
-    } else if (scan(module, &raw, &pkt, &facts) == 0) {
-        rsec_status status = facts.message_auth_num != 1 || !facts.message_auth_is_sized
-                                 ? RSEC_MESSAGE_AUTH_FORM
-                                 : rsec_message_auth_check(state_of(module)->digest, pkt, facts.message_auth_off,
-                                                           authenticator.buf,
-                                                           rsec_view_of(secret.buf, (size_t)secret.len));
-        result = verdict(module, status);
-    }
-    PyBuffer_Release(&raw);
-    if (authenticator.obj != NULL) {
-        PyBuffer_Release(&authenticator);
-    }
-    PyBuffer_Release(&secret);
-    return result;
-}
-
 PyDoc_STRVAR(check_request_doc,
              "check_request(raw, secret, verify, require, require_access, require_eap)\n--\n\n"
              "The engine's verdict on a request: None, or PacketError. `verify`: Request Authenticators are checked;\n"
@@ -363,7 +331,6 @@ static PyMethodDef functions[] = {
     {"check_request", check_request, METH_VARARGS, check_request_doc},
     {"check_request_authenticator", check_request_authenticator, METH_VARARGS, check_request_authenticator_doc},
     {"check_response_authenticator", check_response_authenticator, METH_VARARGS, check_response_authenticator_doc},
-    {"check_message_authenticator", check_message_authenticator, METH_VARARGS, check_message_authenticator_doc},
     {"normalize_fingerprint", normalize_fingerprint, METH_O,
      "normalize_fingerprint(text)\n--\n\n64 lower-case digits out of any spelling of a SHA-256 fingerprint. ValueError."},
     {"equal_octets", equal_octets, METH_VARARGS, "equal_octets(a, b)\n--\n\nEquality in constant time."},

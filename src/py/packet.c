@@ -457,6 +457,7 @@ int rsec_py_packet_register(PyObject *module, rsec_py_state *state) {
         add_methods(state->packet_base, rsec_py_packet_obfuscated_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_wire_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_avp_methods) < 0 ||
+        add_methods(state->packet_base, rsec_py_packet_check_methods) < 0 ||
         add_methods(state->packet_base, rsec_py_packet_reply_methods) < 0) {
         return -1;
     }

@@ -101,9 +101,10 @@ extern PyMethodDef rsec_py_packet_parse_functions[];
  * not NULL. `direction` is "in" or "out". */
 int rsec_py_packet_trace(rsec_py_packet *self, const char *direction, PyObject *raw);
 
-/* --- packet_map.c, packet_obfuscated.c, packet_wire.c, packet_reply.c, avp.c: what makes up the type --- */
+/* --- packet_map.c, packet_obfuscated.c, packet_wire.c, packet_reply.c, packet_check.c, avp.c: what makes up the type --- */
 extern PyMethodDef rsec_py_packet_avp_methods[];
 extern PyMethodDef rsec_py_packet_obfuscated_methods[];
+extern PyMethodDef rsec_py_packet_check_methods[];
 extern PyMethodDef rsec_py_packet_map_methods[];
 extern PyMethodDef rsec_py_packet_wire_methods[];
 extern PyMethodDef rsec_py_packet_reply_methods[];
