@@ -1,9 +1,7 @@
 #include "crypto/digest.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/provider.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +10,17 @@ struct rsec_md {
     OSSL_LIB_CTX *libctx;
     OSSL_PROVIDER *provider;
     EVP_MD *md5;
-    EVP_MAC *hmac;
-    bool can_reset; /* EVP_MAC_init without a key starts a new message under the same one */
 };
 
-enum { KEPT_KEY_MAX = 256 };
+enum { MD5_BLOCK = 64, KEPT_KEY_MAX = 256 };
 
 struct rsec_digest {
     const rsec_md *md;
     EVP_MD_CTX *md5;
-    EVP_MAC_CTX *hmac;
-    /* The key that `hmac` is set up with: most servers have one secret, and setting up costs as much as a packet. */
+    /* HMAC (RFC 2104): MD5 behind the first block of the inner and of the outer digest. Copies of these go on from there,
+     * which takes two blocks less than starting afresh, and less than OpenSSL's own HMAC, which has one more layer. */
+    EVP_MD_CTX *inner, *outer;
+    /* The key that they are set up with: most servers have one secret. */
     uint8_t key[KEPT_KEY_MAX];
     size_t key_len;
     bool has_key;
@@ -45,11 +43,9 @@ rsec_status rsec_md_new(rsec_md **md) {
         goto done;
     }
     made->md5 = EVP_MD_fetch(made->libctx, "MD5", NULL);
-    made->hmac = EVP_MAC_fetch(made->libctx, "HMAC", NULL);
-    if (made->md5 == NULL || made->hmac == NULL) {
+    if (made->md5 == NULL) {
         goto done;
     }
-    made->can_reset = OpenSSL_version_num() >= 0x30000030UL;
     *md = made;
     made = NULL;
     status = RSEC_OK;
@@ -62,7 +58,6 @@ void rsec_md_free(rsec_md *md) {
     if (md == NULL) {
         return;
     }
-    EVP_MAC_free(md->hmac);
     EVP_MD_free(md->md5);
     if (md->provider != NULL) {
         (void)OSSL_PROVIDER_unload(md->provider);
@@ -79,8 +74,9 @@ rsec_status rsec_digest_new(const rsec_md *md, rsec_digest **digest) {
     }
     made->md = md;
     made->md5 = EVP_MD_CTX_new();
-    made->hmac = EVP_MAC_CTX_new(md->hmac);
-    if (made->md5 == NULL || made->hmac == NULL) {
+    made->inner = EVP_MD_CTX_new();
+    made->outer = EVP_MD_CTX_new();
+    if (made->md5 == NULL || made->inner == NULL || made->outer == NULL) {
         rsec_digest_free(made);
         return RSEC_NO_MEMORY;
     }
@@ -93,61 +89,74 @@ void rsec_digest_free(rsec_digest *digest) {
         return;
     }
     EVP_MD_CTX_free(digest->md5);
-    EVP_MAC_CTX_free(digest->hmac);
+    EVP_MD_CTX_free(digest->inner);
+    EVP_MD_CTX_free(digest->outer);
     OPENSSL_cleanse(digest, sizeof *digest);
     free(digest);
 }
 
-rsec_status rsec_digest_md5(rsec_digest *digest, const rsec_view *parts, size_t num,
-                            uint8_t out[RSEC_AUTHENTICATOR_LEN]) {
-    if (EVP_DigestInit_ex2(digest->md5, digest->md->md5, NULL) != 1) {
-        return RSEC_CRYPTO;
-    }
+static bool update(EVP_MD_CTX *ctx, const rsec_view *parts, size_t num) {
     for (size_t i = 0; i < num; i++) {
-        if (parts[i].len > 0 && EVP_DigestUpdate(digest->md5, parts[i].ptr, parts[i].len) != 1) {
-            return RSEC_CRYPTO;
+        if (parts[i].len > 0 && EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len) != 1) {
+            return false;
         }
     }
-    return EVP_DigestFinal_ex(digest->md5, out, NULL) == 1 ? RSEC_OK : RSEC_CRYPTO;
+    return true;
 }
 
-/* Readies `hmac` for a message under `key`. */
+rsec_status rsec_digest_md5(rsec_digest *digest, const rsec_view *parts, size_t num,
+                            uint8_t out[RSEC_AUTHENTICATOR_LEN]) {
+    return EVP_DigestInit_ex2(digest->md5, digest->md->md5, NULL) == 1 && update(digest->md5, parts, num) &&
+                   EVP_DigestFinal_ex(digest->md5, out, NULL) == 1
+               ? RSEC_OK
+               : RSEC_CRYPTO;
+}
+
+/* Starts a digest with the block of the key and `pad` (RFC 2104 §2). */
+static bool start(rsec_digest *digest, EVP_MD_CTX *ctx, const uint8_t key[MD5_BLOCK], uint8_t pad) {
+    uint8_t block[MD5_BLOCK];
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] = key[i] ^ pad;
+    }
+    bool is_good = EVP_DigestInit_ex2(ctx, digest->md->md5, NULL) == 1 &&
+                   EVP_DigestUpdate(ctx, block, sizeof block) == 1;
+    OPENSSL_cleanse(block, sizeof block);
+    return is_good;
+}
+
+/* Readies `inner` and `outer` for messages under `key`. */
 static bool set_key(rsec_digest *digest, rsec_view key) {
-    /* OpenSSL before 3.0.3 takes a missing key for "nothing to do" and goes on with the finished state. */
-    if (digest->has_key && digest->md->can_reset && key.len == digest->key_len &&
-        CRYPTO_memcmp(key.ptr, digest->key, key.len) == 0) {
-        return EVP_MAC_init(digest->hmac, NULL, 0, NULL) == 1;
+    if (digest->has_key && key.len == digest->key_len && CRYPTO_memcmp(key.ptr, digest->key, key.len) == 0) {
+        return true;
     }
-    static const uint8_t nothing[1] = {0};
-    char name[] = "MD5";
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-                                 OSSL_PARAM_construct_end()};
+    uint8_t block[MD5_BLOCK] = {0};
+    bool is_good = true;
     digest->has_key = false;
-    /* A NULL key would mean "the one before": an empty secret is a key of no octets. */
-    if (EVP_MAC_init(digest->hmac, key.len > 0 ? key.ptr : nothing, key.len, params) != 1) {
-        return false;
+    if (key.len > sizeof block) {
+        is_good = rsec_digest_md5(digest, &key, 1, block) == RSEC_OK;
+    } else if (key.len > 0) {
+        memcpy(block, key.ptr, key.len);
     }
-    if (key.len > 0 && key.len <= KEPT_KEY_MAX) {
+    is_good = is_good && start(digest, digest->inner, block, 0x36) && start(digest, digest->outer, block, 0x5c);
+    OPENSSL_cleanse(block, sizeof block);
+    if (is_good && key.len > 0 && key.len <= KEPT_KEY_MAX) {
         OPENSSL_cleanse(digest->key, sizeof digest->key);
         memcpy(digest->key, key.ptr, key.len);
         digest->key_len = key.len;
         digest->has_key = true;
     }
-    return true;
+    return is_good;
 }
 
 rsec_status rsec_digest_hmac_md5(rsec_digest *digest, rsec_view key, const rsec_view *parts, size_t num,
                                  uint8_t out[RSEC_AUTHENTICATOR_LEN]) {
-    if (!set_key(digest, key)) {
-        return RSEC_CRYPTO;
-    }
-    for (size_t i = 0; i < num; i++) {
-        if (parts[i].len > 0 && EVP_MAC_update(digest->hmac, parts[i].ptr, parts[i].len) != 1) {
-            return RSEC_CRYPTO;
-        }
-    }
-    size_t len = 0;
-    return EVP_MAC_final(digest->hmac, out, &len, RSEC_AUTHENTICATOR_LEN) == 1 ? RSEC_OK : RSEC_CRYPTO;
+    EVP_MD_CTX *ctx = digest->md5;
+    uint8_t inner[RSEC_AUTHENTICATOR_LEN];
+    return set_key(digest, key) && EVP_MD_CTX_copy_ex(ctx, digest->inner) == 1 && update(ctx, parts, num) &&
+                   EVP_DigestFinal_ex(ctx, inner, NULL) == 1 && EVP_MD_CTX_copy_ex(ctx, digest->outer) == 1 &&
+                   EVP_DigestUpdate(ctx, inner, sizeof inner) == 1 && EVP_DigestFinal_ex(ctx, out, NULL) == 1
+               ? RSEC_OK
+               : RSEC_CRYPTO;
 }
 
 bool rsec_digest_is_equal(const uint8_t a[RSEC_AUTHENTICATOR_LEN], const uint8_t b[RSEC_AUTHENTICATOR_LEN]) {
