@@ -318,9 +318,9 @@ class AuthPacket(Packet):
         auth_type: str = "pap",
         **attributes: Any,
     ) -> None:
-        self.auth_type = auth_type
-        version = attributes.pop("radius_version", RadiusVersion.V1_0)
-        super().__init__(code, id, secret, authenticator, version, **attributes)
+        if auth_type != self.auth_type:
+            self.auth_type = auth_type
+        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096, with a random Request Authenticator when there is none yet (RFC 2865 §3).
@@ -382,8 +382,7 @@ class AcctPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        version = attributes.pop("radius_version", RadiusVersion.V1_0)
-        super().__init__(code, id, secret, authenticator, version, **attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
@@ -410,8 +409,7 @@ class CoAPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        version = attributes.pop("radius_version", RadiusVersion.V1_0)
-        super().__init__(code, id, secret, authenticator, version, **attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
@@ -438,8 +436,7 @@ class StatusPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        version = attributes.pop("radius_version", RadiusVersion.V1_0)
-        super().__init__(code, id, secret, authenticator, version, **attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; they always carry a Message-Authenticator (RFC 5997 §3), but in RADIUS/1.1.

@@ -178,28 +178,26 @@ static int add_keywords(rsec_py_packet *self, PyObject *attributes) {
 }
 
 /* Takes `name` out of the keywords: new reference in *value, or NULL when it is not there. */
-static int take_keyword(PyObject *keywords, const char *name, PyObject **value) {
-    PyObject *key = PyUnicode_FromString(name); /* PyDict_GetItemString would hide that memory ran out */
-    *value = key != NULL ? Py_XNewRef(PyDict_GetItemWithError(keywords, key)) : NULL;
-    int rc = *value != NULL ? PyDict_DelItem(keywords, key) : PyErr_Occurred() != NULL ? -1 : 0;
-    Py_XDECREF(key);
-    return rc;
+static int take_keyword(PyObject *keywords, PyObject *name, PyObject **value) {
+    *value = Py_XNewRef(PyDict_GetItemWithError(keywords, name));
+    return *value != NULL ? PyDict_DelItem(keywords, name) : PyErr_Occurred() != NULL ? -1 : 0;
 }
 
 PyDoc_STRVAR(
     setup_doc,
     "_setup(code, id, secret, authenticator, radius_version, attributes)\n--\n\n"
     "What the constructors of pyradsec.packet share: checks secret (bytes) and authenticator (bytes or None),\n"
-    "takes dict, packet, message_authenticator and fd out of `attributes` and adds the others.");
+    "takes dict, packet, message_authenticator and fd out of `attributes` and adds the others. A radius_version there\n"
+    "stands above the argument.");
 
-static PyObject *packet_setup(PyObject *op, PyObject *args) {
+static PyObject *packet_setup(PyObject *op, PyObject *const *args, Py_ssize_t num) {
     rsec_py_packet *self = (rsec_py_packet *)op;
-    PyObject *code, *id, *secret, *authenticator, *version, *attributes;
-    PyObject *dictionary = NULL, *raw = NULL, *flag = NULL, *fd = NULL, *done = NULL;
-    if (!PyArg_ParseTuple(args, "OOOOOO!:_setup", &code, &id, &secret, &authenticator, &version, &PyDict_Type,
-                          &attributes)) {
-        return NULL;
+    rsec_py_state *state = self->state;
+    PyObject *dictionary = NULL, *raw = NULL, *flag = NULL, *fd = NULL, *version = NULL, *done = NULL;
+    if (num != 6 || !PyDict_Check(args[5])) {
+        return PyErr_Format(PyExc_TypeError, "_setup takes 5 arguments and a dict");
     }
+    PyObject *secret = args[2], *authenticator = args[3], *attributes = args[5];
     if (!PyBytes_Check(secret)) {
         return PyErr_Format(PyExc_TypeError, "secret: expected bytes, found %.100s", Py_TYPE(secret)->tp_name);
     }
@@ -207,15 +205,18 @@ static PyObject *packet_setup(PyObject *op, PyObject *args) {
         return PyErr_Format(PyExc_TypeError, "authenticator: expected bytes or None, found %.100s",
                             Py_TYPE(authenticator)->tp_name);
     }
-    Py_XSETREF(self->code, Py_NewRef(code));
-    Py_XSETREF(self->id, Py_NewRef(id));
-    Py_XSETREF(self->secret, Py_NewRef(secret));
-    Py_XSETREF(self->authenticator, Py_NewRef(authenticator));
-    Py_XSETREF(self->radius_version, Py_NewRef(version));
-    if (take_keyword(attributes, "dict", &dictionary) < 0 || take_keyword(attributes, "packet", &raw) < 0 ||
-        take_keyword(attributes, "message_authenticator", &flag) < 0 || take_keyword(attributes, "fd", &fd) < 0) {
+    if (take_keyword(attributes, state->name_dict, &dictionary) < 0 ||
+        take_keyword(attributes, state->name_packet, &raw) < 0 ||
+        take_keyword(attributes, state->name_message_authenticator, &flag) < 0 ||
+        take_keyword(attributes, state->name_fd, &fd) < 0 ||
+        take_keyword(attributes, state->name_radius_version, &version) < 0) {
         goto failed;
     }
+    Py_XSETREF(self->code, Py_NewRef(args[0]));
+    Py_XSETREF(self->id, Py_NewRef(args[1]));
+    Py_XSETREF(self->secret, Py_NewRef(secret));
+    Py_XSETREF(self->authenticator, Py_NewRef(authenticator));
+    Py_XSETREF(self->radius_version, Py_NewRef(version != NULL ? version : args[4]));
     if (dictionary != NULL) {
         Py_XSETREF(self->dict, Py_NewRef(dictionary));
     }
@@ -237,6 +238,7 @@ failed:
     Py_XDECREF(raw);
     Py_XDECREF(flag);
     Py_XDECREF(fd);
+    Py_XDECREF(version);
     return done;
 }
 
@@ -405,7 +407,7 @@ static PyGetSetDef packet_getset[] = {
 };
 
 static PyMethodDef packet_own_methods[] = {
-    {"_setup", packet_setup, METH_VARARGS, setup_doc},
+    {"_setup", (PyCFunction)(void (*)(void))packet_setup, METH_FASTCALL, setup_doc},
     {"decode_packet", packet_decode, METH_O, decode_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -21,6 +21,10 @@
     X(hosts)                                                                                                           \
     X(secret)                                                                                                          \
     X(dict)                                                                                                            \
+    X(packet)                                                                                                          \
+    X(message_authenticator)                                                                                           \
+    X(fd)                                                                                                              \
+    X(radius_version)                                                                                                  \
     X(reply_packet)                                                                                                    \
     X(auth_type)                                                                                                       \
     X(handle_access_request)                                                                                           \
