@@ -55,6 +55,10 @@ int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer);
 int rsec_py_packet_write(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[RSEC_PACKET_MAX],
                          const uint8_t authenticator[RSEC_AUTHENTICATOR_LEN]);
 
+/* A new list of the names of what the packet holds, storage keys where the dictionary has no name, in order of first
+ * occurrence. AttributeError without a dictionary. The store need not be made for it. */
+PyObject *rsec_py_packet_names(rsec_py_packet *self);
+
 /* Whether attribute `type` of the top level is there: 1, 0. */
 int rsec_py_packet_has(rsec_py_packet *self, uint8_t type);
 

@@ -10,11 +10,12 @@ static PyObject *decode_inside(rsec_py_packet *self, const rsec_py_tables *table
     if (inside == NULL) {
         return PySequence_List(stored); /* a copy: what is stored is had by number */
     }
-    PyObject *list = PyList_New(0);
-    if (list != NULL && rsec_py_values_decode(self, inside, RSEC_PY_NO_TAG, stored, list) < 0) {
+    PyObject *list = NULL;
+    if (rsec_py_values_decode(self, inside, RSEC_PY_NO_TAG, stored, &list) < 0) {
         Py_CLEAR(list);
+        return NULL;
     }
-    return list;
+    return list != NULL ? list : PyList_New(0);
 }
 
 /* A container as a dict of names, and of numbers where there are no names. */

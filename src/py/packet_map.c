@@ -15,7 +15,7 @@ static bool is_direct(const rsec_py_packet *self, const rsec_py_target *at) {
 }
 
 /* The values of one attribute of the top level, straight from the octets received. */
-static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t type, PyObject *list) {
+static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t type, PyObject **list) {
     const rsec_py_attribute *attribute = at->place.attribute;
     PyObject *raw = Py_NewRef(self->raw_packet);
     rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(raw)));
@@ -24,10 +24,7 @@ static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t
     uint8_t joined[RSEC_PACKET_MAX];
     size_t joined_len = 0, width = attribute->array ? rsec_py_attribute_width(attribute) : 0;
     bool is_there = false;
-    while (rc == 0 && rsec_attr_next(&walk, &attr) == RSEC_OK) {
-        if (attr.type != type) {
-            continue;
-        }
+    while (rc == 0 && rsec_attr_next_of(&walk, type, &attr) == RSEC_OK) {
         is_there = true;
         if (attribute->concat) {
             if (attr.value.len > 0) {
@@ -68,20 +65,17 @@ static int find_stored(rsec_py_packet *self, const rsec_py_place *place, PyObjec
     return rc;
 }
 
-/* The decoded values of what `at` names; an empty list when there are none. */
+/* The decoded values of what `at` names; NULL without an exception when there are none. */
 static PyObject *read_values(rsec_py_packet *self, const rsec_py_target *at) {
-    PyObject *list = PyList_New(0), *stored;
-    if (list == NULL) {
-        return NULL;
-    }
+    PyObject *list = NULL, *stored;
     int rc;
     long type = is_direct(self, at) ? PyLong_AsLong(at->place.key) : RSEC_ATTR_VENDOR_SPECIFIC;
     if (type == RSEC_ATTR_VENDOR_SPECIFIC || (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && rsec_py_packet_is_v11(self))) {
         rc = find_stored(self, &at->place, &stored);
-        rc = rc == 1 ? rsec_py_values_decode(self, at->place.attribute, at->tag, stored, list) : rc;
+        rc = rc == 1 ? rsec_py_values_decode(self, at->place.attribute, at->tag, stored, &list) : rc;
         Py_XDECREF(stored);
     } else {
-        rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, list) : 0;
+        rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, &list) : 0;
     }
     if (rc < 0) {
         Py_CLEAR(list);
@@ -133,9 +127,6 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
     }
     bool is_container = rsec_py_attribute_is_container(at.place.attribute);
     PyObject *values = is_container ? read_container(self, &at) : read_values(self, &at);
-    if (values != NULL && !is_container && PyList_GET_SIZE(values) == 0) {
-        Py_CLEAR(values);
-    }
     if (values == NULL && PyErr_Occurred() == NULL) {
         fail_absent(&at.place);
     }
@@ -293,7 +284,7 @@ int rsec_py_packet_contains(PyObject *op, PyObject *name) {
     long type = is_direct(self, &at) && at.tag == RSEC_PY_NO_TAG ? PyLong_AsLong(at.place.key) : -1;
     if (at.tag != RSEC_PY_NO_TAG && !rsec_py_attribute_is_container(at.place.attribute)) {
         PyObject *list = read_values(self, &at);
-        rc = list != NULL ? PyList_GET_SIZE(list) > 0 : -1;
+        rc = list != NULL ? 1 : PyErr_Occurred() != NULL ? -1 : 0;
         Py_XDECREF(list);
     } else if (type >= 0 && type <= 255 && type != RSEC_ATTR_VENDOR_SPECIFIC) {
         rc = rsec_py_packet_has(self, (uint8_t)type);
@@ -311,12 +302,7 @@ int rsec_py_packet_has(rsec_py_packet *self, uint8_t type) {
     if (self->store == NULL) {
         rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(self->raw_packet)));
         rsec_attr attr;
-        while (rsec_attr_next(&walk, &attr) == RSEC_OK) {
-            if (attr.type == type) {
-                return 1;
-            }
-        }
-        return 0;
+        return rsec_attr_next_of(&walk, type, &attr) == RSEC_OK;
     }
     PyObject *key = PyLong_FromLong(type);
     int rc = key != NULL ? PyDict_Contains(self->store, key) : -1;
@@ -358,28 +344,7 @@ PyObject *rsec_py_packet_richcompare(PyObject *op, PyObject *other, int how) {
 
 static PyObject *packet_keys(PyObject *op, PyObject *unused) {
     (void)unused;
-    rsec_py_packet *self = (rsec_py_packet *)op;
-    rsec_py_tables tables;
-    if (self->dict == NULL || self->dict == Py_None) {
-        PyErr_SetString(PyExc_AttributeError, "the packet has no dictionary to take names from");
-        return NULL;
-    }
-    if (rsec_py_packet_materialise(self) < 0 || rsec_py_tables_open(self->state, self->dict, &tables) < 0) {
-        return NULL;
-    }
-    PyObject *keys = PyDict_Keys(self->store);
-    for (Py_ssize_t i = 0; keys != NULL && i < PyList_GET_SIZE(keys); i++) {
-        rsec_py_attribute *attribute;
-        int rc = rsec_py_tables_at(&tables, PyList_GET_ITEM(keys, i), &attribute);
-        if (rc == 1) {
-            (void)PyList_SetItem(keys, i, Py_NewRef(attribute->name)); /* the list is ours and long enough */
-        } else if (rc < 0) {
-            Py_CLEAR(keys);
-        }
-        Py_XDECREF(attribute);
-    }
-    rsec_py_tables_close(&tables);
-    return keys;
+    return rsec_py_packet_names((rsec_py_packet *)op);
 }
 
 static PyObject *packet_items(PyObject *op, PyObject *unused) {

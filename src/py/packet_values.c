@@ -207,19 +207,25 @@ static PyObject *octets_of(rsec_py_packet *self, const rsec_py_attribute *attrib
 }
 
 int rsec_py_value_append(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
-                         PyObject *list) {
+                         PyObject **list) {
     PyObject *value = rsec_py_value_decode(self, attribute, tag, octets);
     if (value == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
-    int rc = PyList_Append(list, value);
+    if (*list == NULL) {
+        *list = PyList_New(1);
+        if (*list != NULL) {
+            PyList_SET_ITEM(*list, 0, value);
+            return 0;
+        }
+    }
+    int rc = *list != NULL ? PyList_Append(*list, value) : -1;
     Py_DECREF(value);
     return rc;
 }
 
-/* Decodes a list of the store. */
 int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
-                          PyObject *list) {
+                          PyObject **list) {
     if (!PyList_Check(stored)) {
         PyErr_Format(PyExc_TypeError, "attribute %S: expected a list of bytes in the packet, found %.100s",
                      attribute->name, Py_TYPE(stored)->tp_name);

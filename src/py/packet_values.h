@@ -29,12 +29,13 @@ int rsec_py_place_holder(rsec_py_packet *self, PyObject *store, const rsec_py_pl
  * carries another tag than `tag`. */
 PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets);
 
-/* The same, appended to `list`; nothing for another tag. */
+/* The same, appended to *list, which the first value makes where it is NULL: most attributes have one. Nothing for another
+ * tag. 0, -1; *list stays the caller's. */
 int rsec_py_value_append(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets,
-                         PyObject *list);
-/* The values of `stored`, a list of the store, appended to `list`: text under `encrypt=1` as it will be hidden. */
+                         PyObject **list);
+/* The values of `stored`, a list of the store, appended in the same way: text under `encrypt=1` as it will be hidden. */
 int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
-                          PyObject *list);
+                          PyObject **list);
 
 /* What the store keeps for `value` or, of a list or tuple, for each of its elements: a new list. */
 PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value);

@@ -37,6 +37,17 @@ rsec_status rsec_attr_next(rsec_attr_walk *walk, rsec_attr *attr) {
     return RSEC_OK;
 }
 
+rsec_status rsec_attr_next_of(rsec_attr_walk *walk, uint8_t type, rsec_attr *attr) {
+    const uint8_t *ptr = walk->octets.ptr;
+    size_t off = walk->off, len = walk->octets.len;
+    while (len - off >= RSEC_ATTR_HEADER_LEN && ptr[off] != type && ptr[off + 1] >= RSEC_ATTR_HEADER_LEN &&
+           ptr[off + 1] <= len - off) {
+        off += ptr[off + 1];
+    }
+    walk->off = off;
+    return rsec_attr_next(walk, attr); /* one of `type`, the end, or what is malformed */
+}
+
 rsec_status rsec_packet_scan(rsec_view pkt, rsec_packet_facts *facts, size_t *err_off) {
     size_t at = 2; /* of the Length field */
     rsec_status status = RSEC_OK;

@@ -57,6 +57,9 @@ static inline rsec_attr_walk rsec_attr_walk_of(rsec_view octets) {
  * offending place. After an error the walk stays where it is. */
 RSEC_CHECK rsec_status rsec_attr_next(rsec_attr_walk *walk, rsec_attr *attr);
 
+/* As rsec_attr_next, past the attributes of other types: RSEC_ABSENT when there is no further one of `type`. */
+RSEC_CHECK rsec_status rsec_attr_next_of(rsec_attr_walk *walk, uint8_t type, rsec_attr *attr);
+
 /* The attributes of a packet of at least 20 octets. */
 static inline rsec_view rsec_packet_attrs(rsec_view pkt) {
     return (rsec_view){pkt.ptr + RSEC_HEADER_LEN, pkt.len - RSEC_HEADER_LEN};
