@@ -304,12 +304,21 @@ static PyObject *encode_one(rsec_py_packet *self, const rsec_py_target *target, 
 }
 
 PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value) {
-    bool is_many = PyList_Check(value) || PyTuple_Check(value);
     size_t max = value_max(self, target);
+    if (!PyList_Check(value) && !PyTuple_Check(value)) {
+        PyObject *element = encode_one(self, target, value, max);
+        PyObject *list = element != NULL ? PyList_New(1) : NULL;
+        if (list == NULL) {
+            Py_XDECREF(element);
+            return NULL;
+        }
+        PyList_SET_ITEM(list, 0, element);
+        return list;
+    }
     PyObject *list = PyList_New(0);
     /* The values' own code may change the list that they are in: neither its length nor its hold on them is relied on. */
-    for (Py_ssize_t i = 0; list != NULL && i < (is_many ? PySequence_Fast_GET_SIZE(value) : 1); i++) {
-        PyObject *one = Py_NewRef(is_many ? PySequence_Fast_GET_ITEM(value, i) : value);
+    for (Py_ssize_t i = 0; list != NULL && i < PySequence_Fast_GET_SIZE(value); i++) {
+        PyObject *one = Py_NewRef(PySequence_Fast_GET_ITEM(value, i));
         PyObject *element = encode_one(self, target, one, max);
         Py_DECREF(one);
         if (element == NULL || PyList_Append(list, element) < 0) {
