@@ -94,6 +94,8 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
     Py_CLEAR(self->store);
     Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 && !is_v11 ? Py_True : Py_None));
     Py_XSETREF(self->raw_packet, Py_NewRef(raw));
+    self->repeated = facts.repeated;
+    self->found_off = 0;
     if (is_v11 && facts.message_auth_num > 0 && drop_message_auth(self) < 0) {
         return -1;
     }

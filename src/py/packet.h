@@ -26,6 +26,10 @@ typedef struct {
     PyObject *authenticator; /* NULL: in the octets received, made into bytes when asked for */
     PyObject *radius_version, *token, *request_authenticator, *original_code, *message_authenticator;
     PyObject *raw_packet; /* bytes as received, or None */
+    /* While there is no store: the types that are in raw_packet more than once, and where in its attributes the last one that
+     * is there once was found. They are mostly read in their order: the next one is looked for from there. */
+    rsec_type_set repeated;
+    size_t found_off;
     PyObject *dict;       /* the Dictionary; NULL: no such attribute */
     PyObject *peer;       /* the Peer it came from, or None */
     PyObject *store;      /* dict; NULL: still to be made from raw_packet */

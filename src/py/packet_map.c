@@ -14,33 +14,56 @@ static bool is_direct(const rsec_py_packet *self, const rsec_py_target *at) {
            !rsec_py_attribute_is_container(at->place.attribute);
 }
 
+/* The values of one attribute on the wire: one, or those of an array. */
+static int read_octets(rsec_py_packet *self, const rsec_py_target *at, rsec_view octets, PyObject **list) {
+    const rsec_py_attribute *attribute = at->place.attribute;
+    size_t width = attribute->array && !attribute->concat ? rsec_py_attribute_width(attribute) : 0;
+    size_t step = width > 0 && octets.len % width == 0 ? width : octets.len, off = 0;
+    int rc = 0;
+    do {
+        rc = rsec_py_value_append(self, attribute, at->tag, rsec_view_part(octets, off, step), list);
+        off += step;
+    } while (rc == 0 && off < octets.len);
+    return rc;
+}
+
+/* The one attribute of `type` in `attrs`, looked for from where the last one was found. */
+static bool find_once(rsec_py_packet *self, rsec_view attrs, uint8_t type, rsec_attr *attr) {
+    rsec_attr_walk walk = {attrs, self->found_off < attrs.len ? self->found_off : 0};
+    rsec_status status = rsec_attr_next_of(&walk, type, attr);
+    if (status != RSEC_OK) {
+        walk.off = 0;
+        status = rsec_attr_next_of(&walk, type, attr);
+    }
+    if (status == RSEC_OK) {
+        self->found_off = walk.off;
+    }
+    return status == RSEC_OK;
+}
+
 /* The values of one attribute of the top level, straight from the octets received. */
 static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t type, PyObject **list) {
-    const rsec_py_attribute *attribute = at->place.attribute;
     PyObject *raw = Py_NewRef(self->raw_packet);
-    rsec_attr_walk walk = rsec_attr_walk_of(rsec_packet_attrs(rsec_py_bytes_view(raw)));
+    rsec_view attrs = rsec_packet_attrs(rsec_py_bytes_view(raw));
+    rsec_attr_walk walk = rsec_attr_walk_of(attrs);
     rsec_attr attr;
     int rc = 0;
-    uint8_t joined[RSEC_PACKET_MAX];
-    size_t joined_len = 0, width = attribute->array ? rsec_py_attribute_width(attribute) : 0;
-    bool is_there = false;
-    while (rc == 0 && rsec_attr_next_of(&walk, type, &attr) == RSEC_OK) {
-        is_there = true;
-        if (attribute->concat) {
+    if (!rsec_type_set_has(&self->repeated, type)) {
+        rc = find_once(self, attrs, type, &attr) ? read_octets(self, at, attr.value, list) : 0;
+    } else if (at->place.attribute->concat) {
+        uint8_t joined[RSEC_PACKET_MAX];
+        size_t len = 0;
+        while (rsec_attr_next_of(&walk, type, &attr) == RSEC_OK) {
             if (attr.value.len > 0) {
-                memcpy(joined + joined_len, attr.value.ptr, attr.value.len); /* parts of a packet: they fit */
-                joined_len += attr.value.len;
+                memcpy(joined + len, attr.value.ptr, attr.value.len); /* parts of a packet: they fit */
+                len += attr.value.len;
             }
-            continue;
         }
-        size_t step = width > 0 && attr.value.len % width == 0 ? width : attr.value.len, off = 0;
-        do {
-            rc = rsec_py_value_append(self, attribute, at->tag, rsec_view_part(attr.value, off, step), list);
-            off += step;
-        } while (rc == 0 && off < attr.value.len);
-    }
-    if (rc == 0 && attribute->concat && is_there) {
-        rc = rsec_py_value_append(self, attribute, at->tag, rsec_view_of(joined, joined_len), list);
+        rc = read_octets(self, at, rsec_view_of(joined, len), list);
+    } else {
+        while (rc == 0 && rsec_attr_next_of(&walk, type, &attr) == RSEC_OK) {
+            rc = read_octets(self, at, attr.value, list);
+        }
     }
     Py_DECREF(raw);
     return rc;

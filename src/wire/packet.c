@@ -52,6 +52,7 @@ rsec_status rsec_packet_scan(rsec_view pkt, rsec_packet_facts *facts, size_t *er
     size_t at = 2; /* of the Length field */
     rsec_status status = RSEC_OK;
     rsec_packet_facts found = {0};
+    rsec_type_set there = {{0}};
     *facts = found;
     if (pkt.len < RSEC_PACKET_MIN || rsec_packet_length(pkt) < RSEC_PACKET_MIN) {
         status = RSEC_TOO_SHORT;
@@ -64,6 +65,10 @@ rsec_status rsec_packet_scan(rsec_view pkt, rsec_packet_facts *facts, size_t *er
         rsec_attr attr;
         while ((status = rsec_attr_next(&walk, &attr)) == RSEC_OK) {
             size_t off = RSEC_HEADER_LEN + attr.off;
+            if (rsec_type_set_has(&there, attr.type)) {
+                rsec_type_set_add(&found.repeated, attr.type);
+            }
+            rsec_type_set_add(&there, attr.type);
             switch (attr.type) {
             case RSEC_ATTR_MESSAGE_AUTHENTICATOR:
                 if (found.message_auth_num++ == 0) {

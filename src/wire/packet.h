@@ -65,6 +65,18 @@ static inline rsec_view rsec_packet_attrs(rsec_view pkt) {
     return (rsec_view){pkt.ptr + RSEC_HEADER_LEN, pkt.len - RSEC_HEADER_LEN};
 }
 
+/* A set of attribute types. */
+typedef struct {
+    uint64_t bits[4];
+} rsec_type_set;
+
+static inline bool rsec_type_set_has(const rsec_type_set *set, uint8_t type) {
+    return (set->bits[type >> 6] >> (type & 63U) & 1U) != 0;
+}
+static inline void rsec_type_set_add(rsec_type_set *set, uint8_t type) {
+    set->bits[type >> 6] |= UINT64_C(1) << (type & 63U);
+}
+
 /* What one pass over a checked packet finds for verification and dispatch. Offsets are from the start of the packet. */
 typedef struct {
     size_t message_auth_off;    /* of the Message-Authenticator's 16 octet value; 0 when there is none */
@@ -73,6 +85,7 @@ typedef struct {
     bool has_eap_message;       /* PKT-15 */
     size_t proxy_state_off;     /* of the first Proxy-State attribute, header included; 0 when there is none */
     size_t user_name_off;       /* of the first User-Name attribute, header included; 0 when there is none */
+    rsec_type_set repeated;     /* the types that are there more than once */
 } rsec_packet_facts;
 
 /* Fills *facts from `pkt` and checks it as rsec_packet_check does, in one pass. *facts is zeroed on failure. */
