@@ -195,6 +195,56 @@ TEST(pkt_3_walk_ends_exactly_at_the_end) {
     CHECK_INT(rsec_attr_next(&walk, &attr), RSEC_ABSENT);
 }
 
+TEST(walk_passes_the_attributes_of_other_types) {
+    const uint8_t octets[] = {1, 3, 'x', 5, 2, 1, 4, 'y', 'z', 7, 2};
+    rsec_attr_walk walk = rsec_attr_walk_of(rsec_view_of(octets, sizeof octets));
+    rsec_attr attr;
+    CHECK_INT(rsec_attr_next_of(&walk, 1, &attr), RSEC_OK);
+    CHECK_OCTETS(attr.value.ptr, attr.value.len, "x", 1);
+    CHECK_INT(rsec_attr_next_of(&walk, 1, &attr), RSEC_OK);
+    CHECK_INT(attr.off, 5);
+    CHECK_OCTETS(attr.value.ptr, attr.value.len, "yz", 2);
+    CHECK_INT(rsec_attr_next_of(&walk, 1, &attr), RSEC_ABSENT);
+    walk = rsec_attr_walk_of(rsec_view_of(NULL, 0));
+    CHECK_INT(rsec_attr_next_of(&walk, 1, &attr), RSEC_ABSENT);
+}
+
+TEST(pkt_3_walk_to_a_type_stops_at_what_is_wrong) {
+    static const struct {
+        uint8_t octets[5];
+        size_t len;
+        rsec_status status;
+    } cases[] = {
+        {{5, 2, 6, 1, 0}, 5, RSEC_ATTR_LENGTH},
+        {{5, 2, 6, 4, 0}, 5, RSEC_ATTR_OVERRUN},
+        {{5, 2, 6}, 3, RSEC_ATTR_OVERRUN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rsec_attr_walk walk = rsec_attr_walk_of(rsec_view_of(cases[i].octets, cases[i].len));
+        rsec_attr attr;
+        for (int again = 0; again < 2; again++) {
+            CHECK_INT(rsec_attr_next_of(&walk, 1, &attr), cases[i].status);
+            CHECK_INT(attr.off, 2);
+        }
+    }
+}
+
+TEST(scan_tells_the_types_that_are_repeated) {
+    uint8_t octets[20 + 6 * 2] = {1, 1};
+    static const uint8_t types[] = {0, 255, 64, 255, 63, 0};
+    for (size_t i = 0; i < sizeof types; i++) {
+        octets[20 + 2 * i] = types[i];
+        octets[21 + 2 * i] = 2;
+    }
+    rsec_put_u16(octets + 2, sizeof octets);
+    rsec_packet_facts facts;
+    size_t off;
+    CHECK_INT(rsec_packet_scan(rsec_view_of(octets, sizeof octets), &facts, &off), RSEC_OK);
+    for (unsigned type = 0; type < 256; type++) {
+        CHECK_INT(rsec_type_set_has(&facts.repeated, (uint8_t)type), type == 0 || type == 255);
+    }
+}
+
 TEST(pkt_6_every_attribute_type_is_carried) {
     uint8_t octets[20 + 256 * 3] = {1, 1};
     rsec_put_u16(octets + 2, sizeof octets);
