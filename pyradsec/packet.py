@@ -56,6 +56,7 @@ logger = logging.getLogger("pyradsec")
 _CHAP_PASSWORD = 3
 _CHAP_CHALLENGE = 60
 _MISSING = object()
+_V1_0 = RadiusVersion.V1_0  # a look-up in an enumeration costs as much as the rest of a constructor
 # What a packet has beside its attributes and the peer.
 _HEADER = (
     "raw_packet",
@@ -320,7 +321,7 @@ class AuthPacket(Packet):
     ) -> None:
         if auth_type != self.auth_type:
             self.auth_type = auth_type
-        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, _V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096, with a random Request Authenticator when there is none yet (RFC 2865 §3).
@@ -382,7 +383,7 @@ class AcctPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, _V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
@@ -409,7 +410,7 @@ class CoAPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, _V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; the Request Authenticator is a digest over them, and set on the packet (RFC
@@ -436,7 +437,7 @@ class StatusPacket(Packet):
         authenticator: bytes | None = None,
         **attributes: Any,
     ) -> None:
-        self._setup(code, create_id() if id is None else id, secret, authenticator, RadiusVersion.V1_0, attributes)
+        self._setup(code, create_id() if id is None else id, secret, authenticator, _V1_0, attributes)
 
     def request_packet(self) -> bytes:
         """The octets to send, 20 to 4096; they always carry a Message-Authenticator (RFC 5997 §3), but in RADIUS/1.1.

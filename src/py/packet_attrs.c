@@ -95,8 +95,8 @@ static int read_key(PyObject *key, const uint32_t max[4], uint32_t out[4]) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
         PyObject *number = PyTuple_GET_ITEM(key, i);
         unsigned long value = PyLong_Check(number) ? PyLong_AsUnsignedLong(number) : ULONG_MAX;
-        PyErr_Clear();
         if (value > max[i]) {
+            PyErr_Clear();
             return -1;
         }
         out[i] = (uint32_t)value;
@@ -108,8 +108,8 @@ static int read_key(PyObject *key, const uint32_t max[4], uint32_t out[4]) {
 static int find_wrapper(const writing *at, wrapper *found) {
     static const uint32_t vendor_max[4] = {UINT32_MAX, UINT32_MAX}, evs_max[4] = {255, 255, UINT32_MAX, 255};
     uint32_t numbers[4];
-    long code = PyLong_Check(at->key) ? PyLong_AsLong(at->key) : -1;
-    PyErr_Clear();
+    int overflow;
+    long code = PyLong_Check(at->key) ? PyLong_AsLongAndOverflow(at->key, &overflow) : -1;
     if (code >= 0 && code <= 255) {
         *found = as_attribute((uint8_t)code);
         return 0;

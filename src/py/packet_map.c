@@ -196,7 +196,11 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
                             ? rsec_py_container_encode(self, at.place.attribute, value, at.place.depth + 1)
                             : rsec_py_values_encode(self, &at, value);
     int rc = encoded != NULL ? rsec_py_packet_materialise(self) : -1;
-    if (rc == 0) {
+    if (rc == 0 && !appends && at.place.depth == 0) {
+        PyObject *store = Py_NewRef(self->store); /* comparing keys may run code that clears the packet */
+        rc = PyDict_SetItem(store, at.place.key, encoded);
+        Py_DECREF(store);
+    } else if (rc == 0) {
         PyObject *store = Py_NewRef(self->store), *holder, *key; /* what is looked up may have code of its own */
         rc = rsec_py_place_holder(self, store, &at.place, true, true, &holder, &key);
         if (rc == 1) {
