@@ -419,7 +419,7 @@ def test_malformed_containers_stay_octets(
         with pytest.raises(PacketError, match=words):
             got.add_attribute(name, b"" if got.dict[name].type == "octets" else "1")
     assert octets(got) == attribute(1, b"bob") + body
-    assert "malformed" in repr(got)
+    assert "bob" in repr(got)
 
 
 def test_vendor_values_in_fragments_that_do_not_end_stay_octets(dictionary: Dictionary) -> None:
