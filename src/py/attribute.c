@@ -299,6 +299,10 @@ int rsec_py_place_find(rsec_py_state *state, PyObject *dictionary, PyObject *nam
         return -1;
     }
     place->attribute = (rsec_py_attribute *)found;
+    if (!place->attribute->is_sub_attribute && PyUnicode_GET_LENGTH(place->attribute->vendor) == 0) {
+        place->key = Py_NewRef(place->attribute->code); /* of the top level, as most are */
+        return 1;
+    }
     rsec_py_attribute *root = find_root(state, place);
     place->key = root != NULL ? root_key(state, dictionary, root) : NULL;
     Py_XDECREF(root);

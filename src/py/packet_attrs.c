@@ -26,7 +26,8 @@ typedef struct {
 typedef struct {
     rsec_py_packet *self;
     rsec_writer *writer;
-    rsec_py_tables tables;
+    rsec_py_tables tables; /* opened when something needs them */
+    bool has_tables;
     PyObject *key; /* whose values are being written; borrowed */
 } writing;
 
@@ -473,11 +474,29 @@ static int write_slots(const writing *at, const rsec_py_attribute *attribute, ui
     return rc;
 }
 
-/* Whether nothing in the dictionary bears on how a value is written: one value of a plain attribute, as most are. */
-static bool is_plain(const writing *at, PyObject *key, PyObject *value) {
-    return !at->self->state->has_virtual && PyLong_CheckExact(key) && PyList_CheckExact(value) &&
-           PyList_GET_SIZE(value) == 1 && PyBytes_CheckExact(PyList_GET_ITEM(value, 0)) &&
-           PyBytes_GET_SIZE(PyList_GET_ITEM(value, 0)) <= RSEC_ATTR_VALUE_MAX;
+/* Writes what nothing in the dictionary bears on: one value of a plain attribute, as most are. False when it is not one. */
+static bool write_plain(const writing *at, PyObject *key, PyObject *value) {
+    if (at->self->state->has_virtual || !PyLong_CheckExact(key) || !PyList_CheckExact(value) ||
+        PyList_GET_SIZE(value) != 1) {
+        return false;
+    }
+    PyObject *octets = PyList_GET_ITEM(value, 0);
+    int overflow;
+    long code = PyLong_AsLongAndOverflow(key, &overflow);
+    if (code < 0 || code > 255 || code == RSEC_ATTR_MESSAGE_AUTHENTICATOR || !PyBytes_CheckExact(octets) ||
+        PyBytes_GET_SIZE(octets) > RSEC_ATTR_VALUE_MAX) {
+        return false;
+    }
+    (void)rsec_writer_attr(at->writer, (uint8_t)code, rsec_py_bytes_view(octets));
+    return true;
+}
+
+static int open_tables(writing *at) {
+    if (at->has_tables) {
+        return 0;
+    }
+    at->has_tables = true;
+    return rsec_py_tables_open(at->self->state, at->self->dict, &at->tables);
 }
 
 /* What is under `key`. */
@@ -485,7 +504,10 @@ static int write_key(writing *at, PyObject *key, PyObject *value) {
     rsec_py_attribute *attribute = NULL;
     wrapper as;
     at->key = key;
-    int rc = is_plain(at, key, value) ? 0 : rsec_py_tables_at(&at->tables, key, &attribute);
+    if (write_plain(at, key, value)) {
+        return check_writer(at);
+    }
+    int rc = open_tables(at) < 0 ? -1 : rsec_py_tables_at(&at->tables, key, &attribute);
     if (rc == 1 && attribute->is_virtual) {
         Py_DECREF(attribute);
         return 0;
@@ -523,10 +545,6 @@ int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer) {
     writing at = {.self = self, .writer = writer};
     PyObject *obfuscated = NULL;
     if (rsec_py_packet_materialise(self) < 0 || rsec_py_packet_obfuscate(self, &obfuscated) < 0) {
-        return -1;
-    }
-    if (rsec_py_tables_open(self->state, self->dict, &at.tables) < 0) {
-        Py_XDECREF(obfuscated);
         return -1;
     }
     /* A dictionary with code of its own may change the packet meanwhile: what is read is held. */
