@@ -1,7 +1,9 @@
 """The lines of a dictionary file, with `$INCLUDE` followed.
 
 Includes stay inside one folder tree: a dictionary that comes from somewhere else cannot read other files of
-the host.
+the host. `$INCLUDE-` is an include of a file that need not be there.
+
+pyradsec.dictionary has a reader of its own, with the same rules; this one is for programs that want the lines.
 """
 
 from __future__ import annotations
@@ -84,23 +86,32 @@ class DictFile:
     def _follow(self, line: str) -> bool:
         """Opens what an $INCLUDE line names; false for any other line."""
         words = line.partition("#")[0].split()
-        if not words or words[0].upper() != "$INCLUDE":
+        if not words or words[0].upper() not in ("$INCLUDE", "$INCLUDE-"):
             return False
         name = " ".join(words[1:])
         if not name:
             raise self._error("$INCLUDE without a file name")
-        path = os.path.join(self._frames[-1].folder, name)
+        path = self._place(name)
         target = os.path.realpath(path)
         if os.path.commonpath([self._base, target]) != self._base:
             raise self._error(f"$INCLUDE {name!r} escapes the dictionary base {self._base!r}")
-        if any(frame.path == target for frame in self._frames):
-            raise self._error(f"$INCLUDE {name!r} is a cycle: the file is being read already")
+        paths = [frame.path for frame in self._frames]
+        if target in paths:
+            chain = [frame.name for frame in self._frames[paths.index(target) :]]
+            raise self._error(f"$INCLUDE is a cycle: {' -> '.join([*chain, os.path.basename(path)])}")
         try:
             self._frames.append(_open_frame(path, target))
         except OSError as error:
-            error.add_note(f"included from {self.file()}({self.line()})")
-            raise
+            if not (isinstance(error, FileNotFoundError) and words[0].endswith("-")):
+                error.add_note(f"included from {self.file()}({self.line()})")
+                raise
         return True
+
+    def _place(self, name: str) -> str:
+        """Where a file is that an $INCLUDE names. FreeRADIUS 4 calls the root of its dictionaries ${dictdir}."""
+        if name.startswith("${dictdir}/"):
+            return os.path.join(self._base, name.removeprefix("${dictdir}/"))
+        return os.path.join(self._frames[-1].folder, name)
 
     def _error(self, msg: str) -> ParseError:
         return ParseError(msg, file=self.file(), line=self.line())

@@ -5,18 +5,52 @@
 #include <string.h>
 #include <structmember.h>
 
-/* values is a BiDict of pyradsec.bidict: name -> encoded octets. Its type is looked up once a module. */
-static PyObject *new_values(PyTypeObject *type) {
-    rsec_py_state *state = rsec_py_state_of_type(type);
-    if (state == NULL) {
+rsec_py_attribute *rsec_py_attribute_new(rsec_py_state *state, PyObject *name, PyObject *code, PyObject *vendor,
+                                         rsec_data_type type) {
+    bool is_container = type >= RSEC_TYPE_TLV && type <= RSEC_TYPE_EVS;
+    PyObject *subs = is_container ? PyDict_New() : Py_NewRef(state->no_sub_attributes);
+    if (subs == NULL) {
         return NULL;
     }
-    if (state->bidict_type == NULL) {
-        PyObject *module = PyImport_ImportModule("pyradsec.bidict");
-        state->bidict_type = module != NULL ? PyObject_GetAttrString(module, "BiDict") : NULL;
-        Py_XDECREF(module);
+    rsec_py_attribute *self = (rsec_py_attribute *)state->attribute_type->tp_alloc(state->attribute_type, 0);
+    if (self == NULL) {
+        Py_DECREF(subs);
+        return NULL;
     }
-    return state->bidict_type != NULL ? PyObject_CallNoArgs(state->bidict_type) : NULL;
+    PyObject_GC_UnTrack(self); /* see track */
+    self->name = Py_NewRef(name);
+    self->code = Py_NewRef(code);
+    self->vendor = Py_NewRef(vendor);
+    self->values = Py_NewRef(state->no_values);
+    self->sub_attributes = subs;
+    self->parent = Py_NewRef(Py_None);
+    self->type = type;
+    return self;
+}
+
+/* The BiDict of this attribute alone: new reference. */
+static PyObject *own_values(rsec_py_state *state, rsec_py_attribute *self) {
+    if (self->values == state->no_values) {
+        PyObject *map = rsec_py_bidict_new(state);
+        if (map == NULL) {
+            return NULL;
+        }
+        Py_SETREF(self->values, map);
+    }
+    return Py_XNewRef(self->values);
+}
+
+int rsec_py_attribute_add_value(rsec_py_state *state, rsec_py_attribute *attribute, rsec_view name, rsec_view octets) {
+    PyObject *values = own_values(state, attribute);
+    if (values == NULL) {
+        if (PyErr_Occurred() == NULL) {
+            PyErr_Format(PyExc_AttributeError, "attribute %S: values is missing", attribute->name);
+        }
+        return -1;
+    }
+    int rc = rsec_py_bidict_add(state, values, name, octets);
+    Py_DECREF(values);
+    return rc;
 }
 
 /* Lets packets know that attributes of this kind exist: most programs have none, and then nothing is looked up for them. */
@@ -47,7 +81,8 @@ static int attribute_init(PyObject *op, PyObject *args, PyObject *kwargs) {
         PyErr_Format(PyExc_ValueError, "Invalid data type %R for attribute %R", datatype, name);
         return -1;
     }
-    PyObject *map = new_values(Py_TYPE(op));
+    rsec_py_state *state = rsec_py_state_of_type(Py_TYPE(op));
+    PyObject *map = state != NULL ? rsec_py_bidict_new(state) : NULL;
     PyObject *subs = PyDict_New();
     PyObject *none = vendor == NULL ? PyUnicode_FromString("") : NULL;
     if (map == NULL || subs == NULL || (vendor == NULL && none == NULL)) {
@@ -155,6 +190,56 @@ static int set_virtual(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
+/* Attributes are not the collector's business before somebody outside holds what could lead back to one: a dictionary has
+ * thousands, and they refer to names, numbers and other attributes only. */
+static void track(PyObject *op) {
+    if (!PyObject_GC_IsTracked(op)) {
+        PyObject_GC_Track(op);
+    }
+}
+
+static PyObject **field(PyObject *op, void *offset) {
+    return (PyObject **)((char *)op + (size_t)offset); // NOLINT(performance-no-int-to-ptr)
+}
+
+static PyObject *get_field(PyObject *op, void *offset) {
+    PyObject *value = *field(op, offset);
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "this field of the Attribute was deleted");
+    }
+    return Py_XNewRef(value);
+}
+
+static int set_field(PyObject *op, PyObject *value, void *offset) {
+    track(op);
+    Py_XSETREF(*field(op, offset), Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *get_values(PyObject *op, void *offset) {
+    rsec_py_state *state = rsec_py_state_of_type(Py_TYPE(op));
+    PyObject *values = state != NULL ? own_values(state, (rsec_py_attribute *)op) : NULL;
+    track(op);
+    return values != NULL || PyErr_Occurred() != NULL ? values : get_field(op, offset);
+}
+
+static PyObject *get_sub_attributes(PyObject *op, void *offset) {
+    rsec_py_state *state = rsec_py_state_of_type(Py_TYPE(op));
+    PyObject **subs = field(op, offset);
+    if (state == NULL) {
+        return NULL;
+    }
+    if (*subs == state->no_sub_attributes) {
+        PyObject *own = PyDict_New();
+        if (own == NULL) {
+            return NULL;
+        }
+        Py_SETREF(*subs, own);
+    }
+    track(op);
+    return get_field(op, offset);
+}
+
 static PyObject *attribute_repr(PyObject *op) {
     rsec_py_attribute *self = (rsec_py_attribute *)op;
     return PyUnicode_FromFormat("<Attribute %S code %S type %s>", self->name, self->code,
@@ -162,12 +247,6 @@ static PyObject *attribute_repr(PyObject *op) {
 }
 
 static PyMemberDef attribute_members[] = {
-    {"name", T_OBJECT_EX, offsetof(rsec_py_attribute, name), 0, "The attribute's name."},
-    {"code", T_OBJECT_EX, offsetof(rsec_py_attribute, code), 0, "Its number (the last one of a dotted code)."},
-    {"vendor", T_OBJECT_EX, offsetof(rsec_py_attribute, vendor), 0, "The vendor's name, \"\" for none."},
-    {"values", T_OBJECT_EX, offsetof(rsec_py_attribute, values), 0, "BiDict: VALUE name -> octets."},
-    {"sub_attributes", T_OBJECT_EX, offsetof(rsec_py_attribute, sub_attributes), 0, "dict: code -> name."},
-    {"parent", T_OBJECT_EX, offsetof(rsec_py_attribute, parent), 0, "The Attribute that contains it, or None."},
     {"encrypt", T_INT, offsetof(rsec_py_attribute, encrypt), 0, "0: none, 1: User-Password, 2: salted, 3: Ascend."},
     {"has_tag", T_BOOL, offsetof(rsec_py_attribute, has_tag), 0, "Carries a tag (RFC 2868 §3.1)."},
     {"concat", T_BOOL, offsetof(rsec_py_attribute, concat), 0, "One value over several attributes (EAP-Message)."},
@@ -179,6 +258,15 @@ static PyMemberDef attribute_members[] = {
 static PyGetSetDef attribute_getset[] = {
     {"virtual", get_virtual, set_virtual, "Never sent.", NULL},
     {"type", get_type, set_type, "The data type's name: \"string\", \"integer\" and so on.", NULL},
+    {"name", get_field, set_field, "The attribute's name.", (void *)offsetof(rsec_py_attribute, name)},
+    {"code", get_field, set_field, "Its number (the last one of a dotted code).",
+     (void *)offsetof(rsec_py_attribute, code)},
+    {"vendor", get_field, set_field, "The vendor's name, \"\" for none.", (void *)offsetof(rsec_py_attribute, vendor)},
+    {"parent", get_field, set_field, "The Attribute that contains it, or None.",
+     (void *)offsetof(rsec_py_attribute, parent)},
+    {"values", get_values, set_field, "BiDict: VALUE name -> octets.", (void *)offsetof(rsec_py_attribute, values)},
+    {"sub_attributes", get_sub_attributes, set_field, "dict: code -> name.",
+     (void *)offsetof(rsec_py_attribute, sub_attributes)},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -205,7 +293,10 @@ static PyType_Spec attribute_spec = {
 
 int rsec_py_attribute_register(PyObject *module, rsec_py_state *state) {
     state->attribute_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &attribute_spec, NULL);
-    return state->attribute_type != NULL ? PyModule_AddType(module, state->attribute_type) : -1;
+    state->no_sub_attributes = PyDict_New();
+    return state->attribute_type != NULL && state->no_sub_attributes != NULL
+               ? PyModule_AddType(module, state->attribute_type)
+               : -1;
 }
 
 /* --- where a name's values are --- */

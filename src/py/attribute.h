@@ -14,7 +14,16 @@ typedef struct {
     rsec_data_type type;
     int encrypt; /* 0..3 (RFC 2865, 2868) */
     char has_tag, concat, is_virtual, array, is_sub_attribute;
+    signed char number_len; /* of a number that `type` has no name for, in octets, negative with a sign; 0: by type */
 } rsec_py_attribute;
+
+/* An Attribute without flags, VALUEs and parent; the arguments are borrowed. NULL with an exception. An empty `values`, and
+ * `sub_attributes` of a type that holds none, are shared with other attributes until somebody asks for them. */
+rsec_py_attribute *rsec_py_attribute_new(rsec_py_state *state, PyObject *name, PyObject *code, PyObject *vendor,
+                                         rsec_data_type type);
+
+/* attribute.values.add(name, octets): see rsec_py_bidict_add. */
+int rsec_py_attribute_add_value(rsec_py_state *state, rsec_py_attribute *attribute, rsec_view name, rsec_view octets);
 
 /* Where the values of a name are kept in a packet: under a storage key, or inside the container that is kept there. */
 typedef struct {

@@ -3,10 +3,6 @@
 #include <structmember.h>
 
 typedef struct {
-    PyObject_HEAD PyObject *forward, *backward;
-} py_bidict;
-
-typedef struct {
     PyObject_HEAD PyObject *attributes, *attrindex, *vendors, *vendor_formats;
 } py_dictionary;
 
@@ -15,25 +11,6 @@ typedef struct {
 /* `field`, or attribute `name` of `op` where the field is not set: another make, or a class that overrides it. */
 static PyObject *field_of(PyObject *op, PyObject *field, PyObject *name) {
     return field != NULL ? Py_NewRef(field) : PyObject_GetAttr(op, name);
-}
-
-static PyObject *side_of(PyObject *map, PyObject *field, PyObject *name) {
-    PyObject *side = field_of(map, field, name);
-    if (side != NULL && !PyDict_Check(side)) {
-        PyErr_Format(PyExc_TypeError, "BiDict.%U: expected a dict, found %.100s", name, Py_TYPE(side)->tp_name);
-        Py_CLEAR(side);
-    }
-    return side;
-}
-
-PyObject *rsec_py_bidict_forward(rsec_py_state *state, PyObject *map) {
-    bool is_ours = PyObject_TypeCheck(map, state->bidict_base);
-    return side_of(map, is_ours ? ((py_bidict *)map)->forward : NULL, state->name_forward);
-}
-
-PyObject *rsec_py_bidict_backward(rsec_py_state *state, PyObject *map) {
-    bool is_ours = PyObject_TypeCheck(map, state->bidict_base);
-    return side_of(map, is_ours ? ((py_bidict *)map)->backward : NULL, state->name_backward);
 }
 
 /* The fields of a dictionary of ours, or of none. */
@@ -64,22 +41,7 @@ PyObject *rsec_py_dictionary_names(rsec_py_state *state, PyObject *dictionary) {
     return names;
 }
 
-/* --- the types --- */
-
-static int bidict_traverse(PyObject *op, visitproc visit, void *arg) {
-    py_bidict *self = (py_bidict *)op;
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->forward);
-    Py_VISIT(self->backward);
-    return 0;
-}
-
-static int bidict_clear(PyObject *op) {
-    py_bidict *self = (py_bidict *)op;
-    Py_CLEAR(self->forward);
-    Py_CLEAR(self->backward);
-    return 0;
-}
+/* --- the type --- */
 
 static int dictionary_traverse(PyObject *op, visitproc visit, void *arg) {
     py_dictionary *self = (py_dictionary *)op;
@@ -100,14 +62,6 @@ static int dictionary_clear(PyObject *op) {
     return 0;
 }
 
-static void bidict_dealloc(PyObject *op) {
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    (void)bidict_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
 static void dictionary_dealloc(PyObject *op) {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
@@ -116,12 +70,6 @@ static void dictionary_dealloc(PyObject *op) {
     Py_DECREF(type);
 }
 
-static PyMemberDef bidict_members[] = {
-    {"forward", T_OBJECT_EX, offsetof(py_bidict, forward), 0, "dict: first side -> second."},
-    {"backward", T_OBJECT_EX, offsetof(py_bidict, backward), 0, "dict: second side -> first, the later one."},
-    {NULL, 0, 0, 0, NULL},
-};
-
 static PyMemberDef dictionary_members[] = {
     {"attributes", T_OBJECT_EX, offsetof(py_dictionary, attributes), 0, "dict: name -> Attribute."},
     {"attrindex", T_OBJECT_EX, offsetof(py_dictionary, attrindex), 0, "BiDict: name -> storage key."},
@@ -129,16 +77,6 @@ static PyMemberDef dictionary_members[] = {
     {"vendor_formats", T_OBJECT_EX, offsetof(py_dictionary, vendor_formats), 0,
      "dict: enterprise number -> widths of type and length in octets, and whether a continuation octet follows."},
     {NULL, 0, 0, 0, NULL},
-};
-
-static PyType_Slot bidict_slots[] = {
-    {Py_tp_doc, "The two dicts of a BiDict."},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_dealloc, bidict_dealloc},
-    {Py_tp_traverse, bidict_traverse},
-    {Py_tp_clear, bidict_clear},
-    {Py_tp_members, bidict_members},
-    {0, NULL},
 };
 
 static PyType_Slot dictionary_slots[] = {
@@ -151,13 +89,6 @@ static PyType_Slot dictionary_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec bidict_spec = {
-    .name = "pyradsec._core.BiDictBase",
-    .basicsize = sizeof(py_bidict),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = bidict_slots,
-};
-
 static PyType_Spec dictionary_spec = {
     .name = "pyradsec._core.DictionaryBase",
     .basicsize = sizeof(py_dictionary),
@@ -166,10 +97,9 @@ static PyType_Spec dictionary_spec = {
 };
 
 int rsec_py_dictionary_register(PyObject *module, rsec_py_state *state) {
-    state->bidict_base = (PyTypeObject *)PyType_FromModuleAndSpec(module, &bidict_spec, NULL);
     state->dictionary_base = (PyTypeObject *)PyType_FromModuleAndSpec(module, &dictionary_spec, NULL);
-    if (state->bidict_base == NULL || state->dictionary_base == NULL) {
+    if (state->dictionary_base == NULL || rsec_py_bidict_register(module, state) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, state->bidict_base) < 0 ? -1 : PyModule_AddType(module, state->dictionary_base);
+    return PyModule_AddType(module, state->dictionary_base);
 }

@@ -1,6 +1,8 @@
 /* pyradsec._core: the module, its state, and functions on plain octets. */
 #include "py/engine.h" /* Python.h comes before every system header */
 
+#include "py/dictionary.h"
+
 #include "crypto/authenticator.h"
 #include "crypto/fingerprint.h"
 #include "net/counters.h"
@@ -253,6 +255,18 @@ static PyObject *equal_octets(PyObject *module, PyObject *args) {
     return PyBool_FromLong(is_equal);
 }
 
+/* --- dictionaries --- */
+
+PyDoc_STRVAR(
+    read_dictionary_doc,
+    "read_dictionary(dictionary, source, is_text, folder, base, strict)\n--\n\n"
+    "Adds what a file, or a text, defines, with all that it includes. Relative includes are relative to `folder`,\n"
+    "and none leads out of `base`, an absolute path without symbolic links. ParseError, OSError.");
+
+static PyObject *read_dictionary(PyObject *module, PyObject *args) {
+    return rsec_py_dictionary_read(state_of(module), args);
+}
+
 /* --- the module --- */
 
 static PyObject *register_packet_types(PyObject *module, PyObject *args) {
@@ -327,6 +341,7 @@ static PyMethodDef functions[] = {
      "encode_attr(datatype, value)\n--\n\nThe octets of a value, at most 253. ValueError, TypeError."},
     {"decode_attr", decode_attr, METH_VARARGS,
      "decode_attr(datatype, octets)\n--\n\nThe value that octets stand for. ValueError."},
+    {"read_dictionary", read_dictionary, METH_VARARGS, read_dictionary_doc},
     {"check_packet", check_packet, METH_O, check_packet_doc},
     {"check_request", check_request, METH_VARARGS, check_request_doc},
     {"check_request_authenticator", check_request_authenticator, METH_VARARGS, check_request_authenticator_doc},
@@ -397,6 +412,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
         Py_VISIT(state->kinds[i]);
     }
     Py_VISIT(state->bidict_type);
+    Py_VISIT(state->no_values);
+    Py_VISIT(state->no_sub_attributes);
     Py_VISIT(state->packet_error);
     Py_VISIT(state->reply_packet);
     Py_VISIT(state->avp_type);
@@ -418,6 +435,8 @@ static int module_clear(PyObject *module) {
         Py_CLEAR(state->kinds[i]);
     }
     Py_CLEAR(state->bidict_type);
+    Py_CLEAR(state->no_values);
+    Py_CLEAR(state->no_sub_attributes);
     Py_CLEAR(state->packet_error);
     Py_CLEAR(state->reply_packet);
     Py_CLEAR(state->avp_type);

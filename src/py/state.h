@@ -55,12 +55,14 @@ typedef struct rsec_py_state {
     PyTypeObject *bidict_base, *dictionary_base; /* BiDictBase, DictionaryBase */
     PyObject *keywords;                          /* dict: keyword of a packet -> attribute name, those that were used */
     PyTypeObject *kinds[RSEC_PY_KINDS]; /* Packet, AuthPacket, …: registered by pyradsec.packet when it is imported */
-    bool has_virtual;       /* some Attribute is or was `virtual`: packets look for them when they are written */
-    PyObject *bidict_type;  /* pyradsec.bidict.BiDict, or NULL before it was needed */
-    PyObject *packet_error; /* pyradsec.exceptions.PacketError */
-    PyObject *reply_packet; /* PacketBase.reply_packet: what tells an overridden one */
-    PyTypeObject *avp_type; /* AVP */
-    PyObject *trace;        /* what packets are shown to, see set_trace(); NULL: to nothing */
+    bool has_virtual;            /* some Attribute is or was `virtual`: packets look for them when they are written */
+    PyObject *bidict_type;       /* pyradsec.bidict.BiDict, or NULL before it was needed */
+    PyObject *no_values;         /* the BiDict of all attributes without a VALUE */
+    PyObject *no_sub_attributes; /* the dict of all attributes that hold no others */
+    PyObject *packet_error;      /* pyradsec.exceptions.PacketError */
+    PyObject *reply_packet;      /* PacketBase.reply_packet: what tells an overridden one */
+    PyTypeObject *avp_type;      /* AVP */
+    PyObject *trace;             /* what packets are shown to, see set_trace(); NULL: to nothing */
 #define RSEC_NAME_FIELD(name) PyObject *name_##name;
     RSEC_NAMES(RSEC_NAME_FIELD)
 #undef RSEC_NAME_FIELD
