@@ -152,6 +152,32 @@ def test_cycle(tmp_path: Path, second: str) -> None:
     assert (caught.value.file, caught.value.line) == ("other", 1)
 
 
+def test_cycle_names_the_chain(tmp_path: Path) -> None:
+    write(tmp_path, main="$INCLUDE one\n", one="$INCLUDE two\n", two="\n$INCLUDE ./one\n")
+    with pytest.raises(ParseError, match="one -> two -> one") as caught:
+        list(DictFile(str(tmp_path / "main")))
+    assert (caught.value.file, caught.value.line) == ("two", 2)
+
+
+def test_optional_include(tmp_path: Path) -> None:
+    write(tmp_path, main="$INCLUDE- no-such\na\n$include- other\n", other="x\n")
+    assert list(DictFile(str(tmp_path / "main"))) == ["a\n", "x\n"]
+
+
+def test_optional_include_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    write(tmp_path, main="$INCLUDE- folder\n")
+    with pytest.raises(IsADirectoryError):
+        list(DictFile(str(tmp_path / "main")))
+
+
+def test_root_of_the_dictionaries(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    write(tmp_path, main="$INCLUDE sub/one\n", other="x\n")
+    write(tmp_path / "sub", one="$INCLUDE ${dictdir}/other\n")
+    assert list(DictFile(str(tmp_path / "main"))) == ["x\n"]
+
+
 def test_same_file_twice_is_no_cycle(tmp_path: Path) -> None:
     write(tmp_path, main="$INCLUDE other\n$INCLUDE other\n", other="x\n")
     assert list(DictFile(str(tmp_path / "main"))) == ["x\n", "x\n"]
