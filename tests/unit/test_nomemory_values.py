@@ -66,7 +66,7 @@ VALUES: dict[str, tuple[str, Any, Any]] = {  # data type, a value, and another o
     "Some-Text": ("string", "vendor", "y"),
     "EAP-Message": ("octets", bytes(300), b"short"),
 }
-FAMILIES = ("codec", "parse", "read", "write", "map", "serialise", "reply", "verify", "hide", "show")
+FAMILIES = ("codec", "parse", "read", "write", "map", "serialise", "reply", "verify", "hide")
 
 
 # --- the child's side ---
@@ -78,7 +78,7 @@ Operation = tuple[str, Callable[[], object], Callable[[], object]]  # name, what
 def operations(family: str) -> Iterator[Operation]:
     from pyradsec import _core, tools
     from pyradsec.dictionary import Dictionary
-    from pyradsec.packet import AcctPacket, AuthPacket, Packet, parse_packet
+    from pyradsec.packet import AcctPacket, AuthPacket, parse_packet
 
     dictionary = Dictionary(io.StringIO(TYPES))
 
@@ -113,7 +113,6 @@ def operations(family: str) -> Iterator[Operation]:
     elif family == "read":
         for name in [*VALUES, "User-Password", "Proxy-State", "Tunnel-Type", "Tunnel-Type:1"]:
             yield f"read {name}", lambda n=name: received[n], same
-            yield f"get {name}", lambda n=name: received.get(n), same
             yield f"first reading of {name}", lambda n=name: parse_packet(raw, b"radsec", dictionary)[n], same
     elif family == "write":
         for name, (_, value, other) in VALUES.items():
@@ -162,9 +161,7 @@ def operations(family: str) -> Iterator[Operation]:
         yield "reply_packet", lambda: reply.reply_packet(), same
         yield "create and write", lambda: received.create_reply(User_Name="bob").reply_packet(), same
     elif family == "verify":
-        answer = received.create_reply(User_Name="bob").reply_packet()
         yield "check_request", lambda: _core.check_request(raw, b"radsec", True, False, False, True), same
-        yield "verify_reply", lambda: packet.verify_reply(packet.create_reply(packet=answer), answer), same
         yield "verify_message_authenticator", lambda: received.verify_message_authenticator(), same
         yield "verify_auth_request", lambda: received.verify_auth_request(), same
     elif family == "hide":
@@ -173,10 +170,6 @@ def operations(family: str) -> Iterator[Operation]:
         yield "pw_decrypt", lambda: packet.pw_decrypt(packet[2][0]), same
         yield "salt_crypt", lambda: packet.salt_crypt("word"), same
         yield "salt_decrypt", lambda: packet.salt_decrypt(hidden), same
-    elif family == "show":
-        yield "repr", lambda: repr(received), same
-        yield "str", lambda: str(received), same
-        yield "repr without a dictionary", lambda: repr(Packet(packet=raw, secret=b"")), same
 
 
 def refused(function: Callable[[], object]) -> Callable[[], None]:
@@ -233,10 +226,9 @@ def sweep(operation: Operation) -> int:
 
 def settles(operation: Operation) -> bool:
     """Whether failing stops to cost memory, once the interpreter's free lists are full (some 200 blocks)."""
-    for _ in range(80):
+    for _ in range(200):
         blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
-        for _ in range(3):
-            sweep(operation)
+        sweep(operation)
         gc.collect()
         if sys.getallocatedblocks() - blocks < 3 and len(gc.get_objects()) - objects < 3:
             return True
@@ -265,9 +257,6 @@ def has_hook() -> bool:
 @pytest.mark.skipif(not has_hook(), reason="this Python has no _testcapi")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_allocation_fails(family: str) -> None:
-    if family == "show" and sys.version_info < (3, 13):
-        # repr() is Python with an except clause: 3.11 may follow the contexts of its last MemoryError in a circle.
-        pytest.skip("this interpreter does not get out of its own MemoryError")
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", __file__, family],
         capture_output=True,
