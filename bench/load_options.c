@@ -26,8 +26,11 @@ static const char help[] =
     "  --seconds S          length of the measurement (3), after\n"
     "  --warm S             as long a run-up (0.5)\n"
     "  --requests N         closed loop: end after N replies, no run-up, 60 s at most\n"
-    "  --handshakes 1       connect, full handshake, one request, close, again; latency is that of all of it\n"
+    "  --handshakes 1       connect, full handshake, one request, close, again; latency is that of all of it; with\n"
+    "                       --rate so many a second, as far as --conns are enough\n"
     "  --resume 1           offer the last session when connecting\n"
+    "  --connecting N       at most N handshakes at once while the connections are opened (64)\n"
+    "  --hold 1             open the connections, print the line, and keep them, idle, until standard input ends\n"
     "  --tls 1.2|1.3        this version only\n"
     "what\n"
     "  --kind KIND          auth (default), acct, status, coa, disconnect, mix (auth and acct)\n"
@@ -36,6 +39,8 @@ static const char help[] =
     "  --wrong N            one password in N is wrong (none)\n"
     "  --attrs N            N Class attributes more in every request (0)\n"
     "  --coalesce 1         as many packets to a TLS record as fit; otherwise one, as real peers send\n"
+    "  --spoil 1            with --handshakes and --rate: connections that send 64 Access-Requests whose\n"
+    "                       Message-Authenticator is wrong, and end\n"
     "what is looked at\n"
     "  --full-check N       one reply in N has its Message-Authenticator and Reply-Message checked as well (16;\n"
     "                       0: none); code and Response Authenticator are checked in all\n"
@@ -48,6 +53,7 @@ static const char help[] =
     "  lost       requests whose connection ended           unexpected  accepted with a wrong password, rejected with\n"
     "  unanswered open loop: due, and no reply in 5 s after the end     the right one, or not greeted by name\n"
     "  load_busy  share of the window this generator ran: near 1, the figures are the generator's own\n"
+    "  handshake_rate, resumed_rate  handshakes in the window per second, and of them those that resumed a session\n"
     "  server_cpu_us, server_busy   CPU time of --server-pid for each reply, and its share of the window\n";
 
 enum {
@@ -65,6 +71,9 @@ enum {
     OPT_REQUESTS,
     OPT_HANDSHAKES,
     OPT_RESUME,
+    OPT_CONNECTING,
+    OPT_HOLD,
+    OPT_SPOIL,
     OPT_TLS,
     OPT_KIND,
     OPT_USERS,
@@ -92,6 +101,9 @@ static const struct option known[] = {
     {"requests", required_argument, NULL, OPT_REQUESTS},
     {"handshakes", required_argument, NULL, OPT_HANDSHAKES},
     {"resume", required_argument, NULL, OPT_RESUME},
+    {"connecting", required_argument, NULL, OPT_CONNECTING},
+    {"hold", required_argument, NULL, OPT_HOLD},
+    {"spoil", required_argument, NULL, OPT_SPOIL},
     {"tls", required_argument, NULL, OPT_TLS},
     {"kind", required_argument, NULL, OPT_KIND},
     {"users", required_argument, NULL, OPT_USERS},
@@ -160,6 +172,15 @@ static void take(load_options *options, int opt, const char *name, const char *t
     case OPT_RESUME:
         options->resume = flag_option(name, text);
         break;
+    case OPT_CONNECTING:
+        options->connecting = (unsigned)long_option(name, text, 1, 100000);
+        break;
+    case OPT_HOLD:
+        options->hold = flag_option(name, text);
+        break;
+    case OPT_SPOIL:
+        options->spoil = flag_option(name, text);
+        break;
     case OPT_TLS:
         options->tls_version = tls_version(text);
         break;
@@ -211,6 +232,7 @@ load_options load_options_parse(int argc, char **argv) {
         .seconds = 3,
         .warm = 0.5,
         .full_check = 16,
+        .connecting = 64,
         .like = {.secret = "radsec", .users = 1000},
     };
     int opt, index = 0;
@@ -223,8 +245,14 @@ load_options load_options_parse(int argc, char **argv) {
     if (options.cert == NULL || options.key == NULL || options.ca == NULL) {
         die("--cert, --key and --ca are needed");
     }
-    if (options.rate > 0 && (options.requests > 0 || options.handshakes)) {
-        die("--rate does not go with --requests or --handshakes");
+    if (options.rate > 0 && options.requests > 0) {
+        die("--rate does not go with --requests");
+    }
+    if (options.spoil && !(options.handshakes && options.rate > 0 && options.like.kind == KIND_AUTH)) {
+        die("--spoil goes with --handshakes 1, a --rate and --kind auth");
+    }
+    if (options.hold && (options.handshakes || options.rate > 0 || options.requests > 0)) {
+        die("--hold goes without --handshakes, --rate and --requests");
     }
     if (options.handshakes) {
         options.window = 1;

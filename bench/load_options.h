@@ -18,6 +18,9 @@ typedef struct {
     unsigned full_check; /* one reply in so many has all of it checked; 0: none */
     pid_t server_pid;    /* whose CPU time to take; 0: nobody's */
     bool coalesce, handshakes, resume;
+    unsigned connecting; /* handshakes at once while the connections are opened */
+    bool hold;           /* opens connections and keeps them idle */
+    bool spoil;          /* sends what does not verify */
     request_settings like;
 } load_options;
 

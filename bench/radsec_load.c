@@ -9,163 +9,27 @@
  * in it is waited for, and what does not come is reported.
  */
 #define _GNU_SOURCE
-#include "latency.h"
-#include "load_options.h"
+#include "load.h"
+
 #include "support.h"
-#include "tls_link.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { IDS = 256, RECORD_MAX = 16384, EVENTS = 256, ERRORS_MAX = 1000 };
+enum { RECORD_MAX = 16384, EVENTS = 256, ERRORS_MAX = 1000, SPOILED_NUM = 64 };
 
-#define SECOND_NS INT64_C(1000000000)
-
-static const int64_t connect_limit_ns = 10 * SECOND_NS;
+static const int64_t connect_limit_ns = 10 * SECOND_NS;  /* without a connection that comes up */
 static const int64_t requests_limit_ns = 60 * SECOND_NS; /* for as many replies as --requests asks for */
 static const int64_t drain_limit_ns = 5 * SECOND_NS;     /* open loop: for replies after the window */
 static const int64_t longest_wait_ns = SECOND_NS / 100;
-static const int64_t retry_ns = SECOND_NS / 100; /* between two attempts at a connect(2) that fails at once */
-static const int64_t spin_ns = 60000;            /* open loop: awake so long before a request is due */
-
-typedef struct {
-    request_facts facts;
-    int64_t sent_ns; /* in an open loop: when it was due */
-    bool is_used;
-} slot;
-
-typedef enum { CONN_DOWN, CONN_DIALLING, CONN_HANDSHAKE, CONN_UP } conn_state;
-
-typedef struct {
-    tls_link link; /* first: the poller's data.ptr is a conn too */
-    conn_state state;
-    unsigned in_flight;
-    uint8_t next_id;
-    int64_t dialled_ns;
-    size_t in_len; /* octets of an unfinished reply */
-    uint8_t in[PACKET_MAX];
-    slot slots[IDS];
-} conn;
-
-typedef struct {
-    int64_t at_ns, own_cpu_ns, server_cpu_ns;
-    uint64_t ok, handshakes;
-} mark;
-
-typedef struct {
-    const load_options *options;
-    struct addrinfo *address;
-    SSL_CTX *ctx;
-    SSL_SESSION *session;
-    clockid_t server_clock;
-    int poller, timer;
-    conn *conns;
-    int64_t dialled_ns, up_ns; /* 0: not all connections are up yet */
-    int64_t begin_ns, end_ns;  /* the window, as planned */
-    int64_t timer_ns;          /* when the timer expires, or has expired */
-    int64_t schedule_len;      /* open loop: so many requests fall due before the end of the window */
-    mark begin, end;           /* as it was; at_ns is 0 until then */
-    unsigned down_num;         /* connections whose connect(2) failed at once: tried again every so often */
-    int64_t due_num;           /* open loop: so many requests of the schedule were sent */
-    size_t next_conn;
-    uint64_t sent, ok, bad, lost, rejects, unexpected, unanswered, errors, handshakes, reconnects;
-    char first_error[256];
-    latency lat;
-} load;
-
-static int64_t clock_ns(clockid_t clock) {
-    struct timespec time;
-    return clock_gettime(clock, &time) == 0 ? (int64_t)time.tv_sec * SECOND_NS + time.tv_nsec : 0;
-}
-
-static mark mark_now(const load *ld) {
-    return (mark){
-        .at_ns = now_ns(),
-        .own_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
-        .server_cpu_ns = ld->options->server_pid > 0 ? clock_ns(ld->server_clock) : 0,
-        .ok = ld->ok,
-        .handshakes = ld->handshakes,
-    };
-}
-
-static void note_error(load *ld, const char *what, const char *why) {
-    if (ld->errors++ == 0) {
-        (void)snprintf(ld->first_error, sizeof ld->first_error, "%s: %s", what, why);
-    }
-}
-
-/* --- connections --- */
-
-static void dial(load *ld, conn *cn) {
-    *cn = (conn){.link = {.fd = -1}, .dialled_ns = now_ns()};
-    int one = 1, fd = socket(ld->address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        die("socket: %s", strerror(errno));
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(fd, ld->address->ai_addr, ld->address->ai_addrlen) != 0 && errno != EINPROGRESS) {
-        note_error(ld, "connect", strerror(errno));
-        close(fd);
-        ld->down_num++;
-        return;
-    }
-    tls_link_open(&cn->link, ld->ctx, fd, ld->poller, true);
-    SSL_set_connect_state(cn->link.ssl);
-    if (ld->session != NULL && SSL_set_session(cn->link.ssl, ld->session) != 1) {
-        note_error(ld, "session", tls_error_text());
-    }
-    cn->state = CONN_DIALLING;
-}
-
-/* Ends a connection with what was in flight on it, and opens another in its place. */
-static void redial(load *ld, conn *cn) {
-    ld->lost += cn->in_flight;
-    tls_link_close(&cn->link);
-    dial(ld, cn);
-    ld->reconnects++;
-}
-
-static void fail(load *ld, conn *cn, const char *what, const char *why) {
-    note_error(ld, what, why);
-    redial(ld, cn);
-}
-
-static void dial_again(load *ld, int64_t now) {
-    for (unsigned i = 0; i < ld->options->conns; i++) {
-        conn *cn = &ld->conns[i];
-        if (cn->state == CONN_DOWN && now - cn->dialled_ns > retry_ns) {
-            ld->down_num--;
-            dial(ld, cn);
-        }
-    }
-}
-
-static int keep_session(SSL *ssl, SSL_SESSION *session) {
-    load *ld = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    SSL_SESSION_free(ld->session);
-    ld->session = session;
-    return 1;
-}
-
-/* With --handshakes the chain is verified once: every server has to do its full share of each handshake, and that is
- * what is measured; the generator, which would do as much again, need not. */
-static int verify_once(X509_STORE_CTX *store, void *arg) {
-    bool *is_verified = arg;
-    *is_verified = *is_verified || X509_verify_cert(store) == 1;
-    return *is_verified;
-}
+/* Open loop: awake so long before a request is due, but not longer than a quarter of the time between two. */
+static const int64_t spin_most_ns = 60000;
 
 /* --- requests --- */
 
@@ -196,9 +60,29 @@ static long send_requests(load *ld, conn *cn, long num, int64_t first_ns, double
     return out_len == 0 || SSL_write_ex(cn->link.ssl, out, out_len, &put) == 1 ? done : -1;
 }
 
-/* Closed loop: up to the window. False: TLS failed. */
+/* Requests whose Message-Authenticator is wrong. Nobody answers them; the server closes. False: TLS failed. */
+static bool send_spoiled(load *ld, conn *cn) {
+    uint8_t out[PACKET_MAX];
+    request_facts facts;
+    size_t put;
+    for (unsigned i = 0; i < SPOILED_NUM && !cn->is_spoiled; i++) {
+        size_t len = request_build(out, (uint8_t)i, &facts);
+        out[len - 1] ^= 1; /* the attribute is the last one */
+        ld->sent++;
+        if (SSL_write_ex(cn->link.ssl, out, len, &put) != 1) {
+            return false;
+        }
+    }
+    cn->is_spoiled = true;
+    return true;
+}
+
+/* Up to the window. False: TLS failed. */
 static bool fill(load *ld, conn *cn) {
     const load_options *options = ld->options;
+    if (options->spoil) {
+        return send_spoiled(ld, cn);
+    }
     long room = (long)options->window - cn->in_flight;
     if (options->requests > 0 && room > options->requests - (long)ld->sent) {
         room = options->requests - (long)ld->sent;
@@ -227,7 +111,7 @@ static void send_due(load *ld) {
         long num = send_requests(ld, cn, share < due ? share : (long)due, due_ns(ld, ld->due_num),
                                  1e9 / ld->options->rate);
         if (num < 0 || !tls_link_flush(&cn->link)) {
-            fail(ld, cn, "write", tls_error_text());
+            load_fail(ld, cn, "write", tls_error_text());
             continue;
         }
         ld->due_num += num;
@@ -235,15 +119,31 @@ static void send_due(load *ld) {
     }
 }
 
-/* --- replies --- */
+/* A connection that is free for the next handshake; NULL: there is none. */
+static conn *free_conn(load *ld) {
+    unsigned conns = ld->options->conns;
+    for (unsigned i = 0; i < conns; i++) {
+        conn *cn = &ld->conns[ld->next_conn++ % conns]; /* NOLINT(clang-analyzer-core.DivideZero): it is above zero */
+        if (cn->is_spoiled) {
+            load_close(ld, cn); /* the server has had its time to do so */
+        }
+        if (cn->state == CONN_IDLE) {
+            return cn;
+        }
+    }
+    return NULL;
+}
 
-/* In an open loop the requests that fell due in the window count, in a closed one the replies that came in it. */
-static void note_latency(load *ld, int64_t sent_ns, int64_t now) {
-    bool is_open_loop = ld->options->rate > 0;
-    if (is_open_loop ? sent_ns >= ld->begin_ns && sent_ns < ld->end_ns : ld->begin.at_ns != 0) {
-        latency_record(&ld->lat, now - sent_ns);
+/* Paced handshakes: dials what has fallen due, as far as there are connections for it. */
+static void dial_due(load *ld) {
+    int64_t now = now_ns();
+    for (conn *cn; ld->due_num < ld->schedule_len && due_ns(ld, ld->due_num) <= now && (cn = free_conn(ld)) != NULL;) {
+        load_dial(ld, cn);
+        cn->dialled_ns = due_ns(ld, ld->due_num++);
     }
 }
+
+/* --- replies --- */
 
 static void take_reply(load *ld, conn *cn, const uint8_t *reply, size_t len, int64_t now) {
     const load_options *options = ld->options;
@@ -309,7 +209,19 @@ static bool take_replies(load *ld, conn *cn, const char **what) {
 
 static void come_up(load *ld, conn *cn) {
     cn->state = CONN_UP;
+    ld->up_num++;
+    ld->progress_ns = now_ns();
     ld->handshakes++;
+    ld->resumed += SSL_session_reused(cn->link.ssl) == 1;
+}
+
+/* A connection that does not go on. It is what a spoiled one is for. */
+static void end_conn(load *ld, conn *cn, const char *what, const char *why) {
+    if (cn->is_spoiled) {
+        load_redial(ld, cn);
+    } else {
+        load_fail(ld, cn, what, why);
+    }
 }
 
 /* One turn of one connection. */
@@ -322,7 +234,7 @@ static void serve(load *ld, conn *cn, unsigned events) {
         socklen_t len = sizeof error;
         getsockopt(cn->link.fd, SOL_SOCKET, SO_ERROR, &error, &len);
         if (error != 0) {
-            fail(ld, cn, "connect", strerror(error));
+            end_conn(ld, cn, "connect", strerror(error));
             return;
         }
         cn->state = CONN_HANDSHAKE;
@@ -334,47 +246,43 @@ static void serve(load *ld, conn *cn, unsigned events) {
         if (rc == 1) {
             come_up(ld, cn);
         } else if (SSL_get_error(cn->link.ssl, rc) != SSL_ERROR_WANT_READ) {
-            fail(ld, cn, "handshake", tls_error_text());
+            end_conn(ld, cn, "handshake", tls_error_text());
             return;
         }
     }
     if (is_gone) {
-        fail(ld, cn, cn->state == CONN_UP ? "connection" : "handshake",
-             gone_errno != 0 ? strerror(gone_errno) : "closed by the server");
+        end_conn(ld, cn, cn->state == CONN_UP ? "connection" : "handshake",
+                 gone_errno != 0 ? strerror(gone_errno) : "closed by the server");
         return;
     }
     if (cn->state == CONN_UP) {
         uint64_t ok = ld->ok;
         if (!take_replies(ld, cn, &what)) {
-            fail(ld, cn, what, tls_error_text());
+            end_conn(ld, cn, what, tls_error_text());
             return;
         }
         if (options->handshakes && ld->ok > ok) {
             SSL_shutdown(cn->link.ssl);
             (void)tls_link_flush(&cn->link);
-            redial(ld, cn);
+            load_redial(ld, cn);
             return;
         }
-        if (options->rate == 0 && ld->up_ns != 0 && !fill(ld, cn)) {
-            fail(ld, cn, "write", tls_error_text());
+        if ((!is_open_loop(ld) || options->handshakes) && ld->up_ns != 0 && !options->hold && !fill(ld, cn)) {
+            end_conn(ld, cn, "write", tls_error_text());
             return;
         }
     }
     if (!tls_link_flush(&cn->link)) {
-        fail(ld, cn, "send", strerror(errno));
+        end_conn(ld, cn, "send", strerror(errno));
     }
 }
 
 /* Notices that all connections are up: the run begins. */
 static void start_when_up(load *ld, int64_t now) {
     const load_options *options = ld->options;
-    unsigned up = 0;
-    for (unsigned i = 0; i < options->conns; i++) {
-        up += ld->conns[i].state == CONN_UP;
-    }
-    if (up < options->conns && !options->handshakes) {
-        if (now - ld->dialled_ns > connect_limit_ns) {
-            die("%u of %u connections came up; first error: %s", up, options->conns, ld->first_error);
+    if (ld->up_num < options->conns && !options->handshakes) {
+        if (now - ld->progress_ns > connect_limit_ns) {
+            die("%u of %u connections came up; first error: %s", ld->up_num, options->conns, ld->first_error);
         }
         return;
     }
@@ -382,6 +290,9 @@ static void start_when_up(load *ld, int64_t now) {
     ld->begin_ns = now + (int64_t)(options->warm * 1e9);
     ld->end_ns = ld->begin_ns + (options->requests > 0 ? requests_limit_ns : (int64_t)(options->seconds * 1e9));
     ld->schedule_len = (int64_t)((double)(ld->end_ns - 1 - ld->up_ns) * options->rate / 1e9) + 1;
+    if (options->hold) {
+        load_report(ld);
+    }
     for (unsigned i = 0; i < options->conns && options->rate == 0; i++) {
         if (ld->conns[i].state == CONN_UP) {
             serve(ld, &ld->conns[i], 0);
@@ -389,34 +300,39 @@ static void start_when_up(load *ld, int64_t now) {
     }
 }
 
-static unsigned long in_flight(const load *ld) {
-    unsigned long num = 0;
-    for (unsigned i = 0; i < ld->options->conns; i++) {
-        num += ld->conns[i].in_flight;
+/* Nothing is under way: no request, and no handshake of a schedule. */
+static bool is_quiet(const load *ld) {
+    bool is_quiet = true;
+    for (unsigned i = 0; i < ld->options->conns && is_quiet; i++) {
+        const conn *cn = &ld->conns[i];
+        is_quiet = cn->in_flight == 0 && (!is_paced(ld) || cn->state == CONN_IDLE || cn->is_spoiled);
     }
-    return num;
+    return is_quiet;
 }
 
 static bool is_over(load *ld, int64_t now) {
     const load_options *options = ld->options;
-    if (ld->errors >= ERRORS_MAX) {
+    if (ld->errors >= ERRORS_MAX || ld->is_input_over) {
         return true;
     }
     if (ld->up_ns == 0) {
         start_when_up(ld, now);
         return false;
     }
+    if (options->hold) {
+        return false;
+    }
     if (ld->begin.at_ns == 0 && now >= ld->begin_ns) {
-        ld->begin = mark_now(ld);
+        ld->begin = load_mark_now(ld);
     }
     bool is_enough = options->requests > 0 && ld->ok + ld->bad + ld->lost >= (uint64_t)options->requests;
     if (ld->end.at_ns == 0 && (now >= ld->end_ns || is_enough)) {
-        ld->end = mark_now(ld);
+        ld->end = load_mark_now(ld);
     }
-    if (ld->end.at_ns == 0 || options->rate == 0) {
+    if (ld->end.at_ns == 0 || !is_open_loop(ld)) {
         return ld->end.at_ns != 0;
     }
-    return (ld->due_num >= ld->schedule_len && in_flight(ld) == 0) || now >= ld->end_ns + drain_limit_ns;
+    return (ld->due_num >= ld->schedule_len && is_quiet(ld)) || now >= ld->end_ns + drain_limit_ns;
 }
 
 /* How long the poller may wait for replies, in milliseconds: not past the ends of the window, nor, in an open loop,
@@ -424,8 +340,12 @@ static bool is_over(load *ld, int64_t now) {
  * that. */
 static int patience_ms(load *ld, int64_t now) {
     int64_t until_ns = ld->begin.at_ns == 0 ? ld->begin_ns : ld->end.at_ns == 0 ? ld->end_ns : INT64_MAX;
-    if (ld->options->rate > 0 && ld->due_num < ld->schedule_len) {
-        int64_t due = due_ns(ld, ld->due_num) - spin_ns;
+    if (is_paced(ld)) {
+        return 1;
+    }
+    if (is_open_loop(ld) && ld->due_num < ld->schedule_len) {
+        int64_t quarter_ns = (int64_t)(1e9 / ld->options->rate / 4);
+        int64_t due = due_ns(ld, ld->due_num) - (quarter_ns < spin_most_ns ? quarter_ns : spin_most_ns);
         until_ns = due < until_ns ? due : until_ns;
     }
     if (ld->up_ns == 0 || until_ns - now > longest_wait_ns) {
@@ -444,122 +364,49 @@ static int patience_ms(load *ld, int64_t now) {
     return (int)(longest_wait_ns / 1000000);
 }
 
-static void run(load *ld) {
-    ld->dialled_ns = now_ns();
-    for (unsigned i = 0; i < ld->options->conns; i++) {
-        dial(ld, &ld->conns[i]);
+/* Dials at the start, not too many at once. */
+static void dial_more(load *ld) {
+    const load_options *options = ld->options;
+    while (ld->dialled_num < options->conns &&
+           (options->handshakes || ld->dialled_num - ld->up_num < options->connecting)) {
+        load_dial(ld, &ld->conns[ld->dialled_num++]);
     }
-    int64_t now = ld->dialled_ns;
+}
+
+static void take_event(load *ld, const struct epoll_event *event) {
+    char octets[256];
+    if (event->data.ptr == ld) {
+        (void)!read(ld->timer, octets, sizeof octets);
+    } else if (event->data.ptr == NULL) {
+        ld->is_input_over = read(STDIN_FILENO, octets, sizeof octets) <= 0;
+    } else {
+        serve(ld, event->data.ptr, event->events);
+    }
+}
+
+static void run(load *ld) {
+    int64_t now = ld->dialled_ns = ld->progress_ns = now_ns();
     for (; !is_over(ld, now); now = now_ns()) {
+        if (!is_paced(ld)) {
+            dial_more(ld);
+        }
         struct epoll_event events[EVENTS];
         int num = epoll_wait(ld->poller, events, EVENTS, patience_ms(ld, now));
         if (num < 0 && errno != EINTR) {
             die("epoll_wait: %s", strerror(errno));
         }
         for (int i = 0; i < num; i++) {
-            if (events[i].data.ptr == ld) {
-                uint64_t expirations;
-                (void)!read(ld->timer, &expirations, sizeof expirations);
-            } else {
-                serve(ld, events[i].data.ptr, events[i].events);
-            }
+            take_event(ld, &events[i]);
         }
         if (ld->down_num > 0) {
-            dial_again(ld, now);
+            load_dial_again(ld, now);
         }
-        if (ld->options->rate > 0 && ld->up_ns != 0) {
-            send_due(ld);
+        if (is_open_loop(ld) && ld->up_ns != 0) {
+            is_paced(ld) ? dial_due(ld) : send_due(ld);
         }
     }
     if (ld->end.at_ns == 0) {
-        ld->end = mark_now(ld);
-    }
-}
-
-/* Open loop: what was not answered has taken as long as this, at least. Left out, it would make the latencies look
- * better. */
-static void note_unanswered(load *ld) {
-    int64_t now = now_ns();
-    for (; ld->up_ns != 0 && ld->due_num < ld->schedule_len; ld->due_num++) {
-        note_latency(ld, due_ns(ld, ld->due_num), now);
-        ld->unanswered++;
-    }
-    for (unsigned i = 0; i < ld->options->conns; i++) {
-        for (unsigned id = 0; id < IDS; id++) {
-            const slot *sl = &ld->conns[i].slots[id];
-            if (sl->is_used) {
-                note_latency(ld, sl->sent_ns, now);
-                ld->unanswered++;
-            }
-        }
-    }
-}
-
-static double us(int64_t ns) {
-    return (double)ns / 1e3;
-}
-
-static void report(const load *ld) {
-    const load_options *options = ld->options;
-    char error[2 * sizeof ld->first_error];
-    json_escape(error, sizeof error, ld->first_error);
-    double window_ns = ld->begin.at_ns != 0 ? (double)(ld->end.at_ns - ld->begin.at_ns) : 0;
-    double per_s = window_ns > 0 ? 1e9 / window_ns : 0;
-    uint64_t ok = ld->end.ok - ld->begin.ok;
-    printf("{\"kind\": \"%s\", \"conns\": %u, \"window\": %u, \"offered_rate\": %.6g, \"secs\": %.3f, ", options->kind,
-           options->conns, options->rate > 0 ? 0 : options->window, options->rate, window_ns / 1e9);
-    printf("\"rate\": %.1f, \"handshake_rate\": %.1f, ", (double)ok * per_s,
-           (double)(ld->end.handshakes - ld->begin.handshakes) * per_s);
-    printf("\"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, ",
-           us(latency_quantile_ns(&ld->lat, 0.5)), us(latency_quantile_ns(&ld->lat, 0.9)),
-           us(latency_quantile_ns(&ld->lat, 0.99)), us(latency_quantile_ns(&ld->lat, 0.999)), us(ld->lat.max_ns));
-    printf("\"load_busy\": %.3f, ", (double)(ld->end.own_cpu_ns - ld->begin.own_cpu_ns) * per_s / 1e9);
-    if (options->server_pid > 0 && ok > 0) {
-        double server_ns = (double)(ld->end.server_cpu_ns - ld->begin.server_cpu_ns);
-        printf("\"server_busy\": %.3f, \"server_cpu_us\": %.3f, ", server_ns * per_s / 1e9,
-               server_ns / 1e3 / (double)ok);
-    }
-    printf("\"ok\": %" PRIu64 ", \"bad\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"unanswered\": %" PRIu64 ", ", ld->ok,
-           ld->bad, ld->lost, ld->unanswered);
-    printf("\"rejects\": %" PRIu64 ", \"unexpected\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"handshakes\": %" PRIu64
-           ", \"reconnects\": %" PRIu64 ", ",
-           ld->rejects, ld->unexpected, ld->errors, ld->handshakes, ld->reconnects);
-    printf("\"all_up_s\": %.3f, \"first_error\": \"%s\"}\n",
-           ld->up_ns != 0 ? (double)(ld->up_ns - ld->dialled_ns) / 1e9 : 0, error);
-}
-
-static void set_up(load *ld) {
-    static bool is_verified;
-    const load_options *options = ld->options;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int error = getaddrinfo(options->host, options->port, &hints, &ld->address);
-    if (error != 0) {
-        die("--host %s: %s", options->host, gai_strerror(error));
-    }
-    if (options->server_pid > 0 && clock_getcpuclockid(options->server_pid, &ld->server_clock) != 0) {
-        die("--server-pid %d: no such process", (int)options->server_pid);
-    }
-    ld->ctx = tls_context(TLS_client_method(), options->cert, options->key, options->ca);
-    if (options->tls_version != 0 && (SSL_CTX_set_min_proto_version(ld->ctx, options->tls_version) != 1 ||
-                                      SSL_CTX_set_max_proto_version(ld->ctx, options->tls_version) != 1)) {
-        die("--tls: %s", tls_error_text());
-    }
-    if (options->handshakes) {
-        SSL_CTX_set_cert_verify_callback(ld->ctx, verify_once, &is_verified);
-    }
-    SSL_CTX_set_app_data(ld->ctx, ld);
-    SSL_CTX_set_session_cache_mode(ld->ctx, SSL_SESS_CACHE_OFF);
-    if (options->resume) {
-        SSL_CTX_set_session_cache_mode(ld->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(ld->ctx, keep_session);
-    }
-    ld->poller = epoll_create1(EPOLL_CLOEXEC);
-    ld->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    ld->conns = calloc(options->conns, sizeof *ld->conns);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = ld};
-    if (ld->poller < 0 || ld->timer < 0 || ld->conns == NULL ||
-        epoll_ctl(ld->poller, EPOLL_CTL_ADD, ld->timer, &event) != 0) {
-        die("epoll: %s", strerror(errno));
+        ld->end = load_mark_now(ld);
     }
 }
 
@@ -570,18 +417,12 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1);
     request_init(&options.like);
-    set_up(&ld);
+    load_set_up(&ld);
     run(&ld);
-    if (options.rate > 0) {
-        note_unanswered(&ld);
+    if (is_open_loop(&ld) && !options.spoil) {
+        load_note_unanswered(&ld);
     }
-    report(&ld);
-    for (unsigned i = 0; i < options.conns; i++) {
-        tls_link_close(&ld.conns[i].link);
-    }
-    free(ld.conns);
-    SSL_SESSION_free(ld.session);
-    SSL_CTX_free(ld.ctx);
-    freeaddrinfo(ld.address);
-    return ld.ok > 0 && ld.bad == 0 ? 0 : 1;
+    load_report(&ld);
+    load_tear_down(&ld);
+    return (ld.ok > 0 || options.hold || options.spoil) && ld.bad == 0 ? 0 : 1;
 }
