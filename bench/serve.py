@@ -1,6 +1,6 @@
 """The benchmark's Python servers: one policy, run by pyradsec or by pyrad2.
 
-    serve.py {pyradsec,pyrad2} [--loop {asyncio,uvloop}] [--certs DIR]
+    serve.py {pyradsec,pyrad2} [--loop {asyncio,uvloop}] [--certs DIR] [--await-ms MS] [--tickets N] [--logging]
 
 Prints one line of JSON (port, versions) when it listens on 127.0.0.1, and serves until standard input ends. Both
 libraries get the very same class; only the module it comes from, and how the server is started, differ.
@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 SECRET = b"radsec"
 
 
-def policy(library: str) -> type[Any]:
+def policy(library: str, await_s: float) -> type[Any]:
     """The server class on top of the given library: user0042@… has the password hunter0042, and is greeted."""
     base: Any = import_module(f"{library}.radsec.server").RadSecServer
     codes: Any = import_module(f"{library}.constants").PacketType
@@ -50,13 +50,21 @@ def policy(library: str) -> type[Any]:
             reply.code = codes.AccountingResponse
             return reply
 
-    return Policy
+    class Waiting(Policy):
+        """The same after a wait, as for a database."""
+
+        async def handle_access_request(self, packet: Any) -> Any:
+            await asyncio.sleep(await_s)
+            return await super().handle_access_request(packet)
+
+    return Waiting if await_s > 0 else Policy
 
 
-def make_server(library: str, certs: Path, port: int) -> Any:
+def make_server(options: argparse.Namespace, port: int, **more: Any) -> Any:
+    library, certs = options.library, options.certs
     remote_host: Any = import_module(f"{library}.server").RemoteHost
     dictionary: Any = import_module(f"{library}.dictionary").Dictionary
-    server = policy(library)(
+    server = policy(library, options.await_ms / 1000)(
         listen_address="127.0.0.1",
         listen_port=port,
         hosts={"127.0.0.1": remote_host("127.0.0.1", SECRET, "localhost")},
@@ -65,6 +73,7 @@ def make_server(library: str, certs: Path, port: int) -> Any:
         certfile=str(certs / "server/server.cert.pem"),
         keyfile=str(certs / "server/server.key.pem"),
         ca_certfile=str(certs / "ca/ca.cert.pem"),
+        **more,
     )
     server.sessions = {}
     return server
@@ -96,21 +105,23 @@ async def end_of_input() -> None:
     await ended.wait()
 
 
-async def serve_pyradsec(certs: Path) -> None:
-    server = make_server("pyradsec", certs, 0)
+async def serve_pyradsec(options: argparse.Namespace) -> None:
+    more = {} if options.tickets is None else {"session_tickets": options.tickets}
+    server = make_server(options, 0, **more)
     await server.start()
     announce("pyradsec", server.addresses[0][1])
     await end_of_input()
     await server.stop(grace=1.0)
 
 
-async def serve_pyrad2(certs: Path) -> None:
+async def serve_pyrad2(options: argparse.Namespace) -> None:
     """pyrad2 tells neither its port nor when it listens: choose a free one and knock."""
-    # A handler left in place would format and write several records for each packet.
-    import_module("loguru").logger.remove()
+    if not options.logging:
+        # A handler left in place formats and writes several records for each packet.
+        import_module("loguru").logger.remove()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    running = asyncio.ensure_future(make_server("pyrad2", certs, port).run())
+    running = asyncio.ensure_future(make_server(options, port).run())
     while not running.done():
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -135,10 +146,13 @@ def main() -> None:
     parser.add_argument("library", choices=["pyradsec", "pyrad2"])
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--certs", type=Path, default=HERE.parent / "certs", metavar="DIR")
+    parser.add_argument("--await-ms", type=float, default=0, metavar="MS", help="the handler waits so long first (0)")
+    parser.add_argument("--tickets", type=int, metavar="N", help="session tickets, pyradsec only (its default)")
+    parser.add_argument("--logging", action="store_true", help="leave pyrad2's log handlers as they come")
     options = parser.parse_args()
     serve = serve_pyradsec if options.library == "pyradsec" else serve_pyrad2
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
-        runner.run(serve(options.certs))
+        runner.run(serve(options))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""Medians over the rounds of the benchmark, and the table people read."""
+"""Medians over the rounds of the benchmark, and the tables people read: Markdown that is aligned as plain text too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
-
-COLUMNS = ("", "per second", "min - max", "x pyrad2", "of limit", "CPU us each", "p50 us", "p99 us")
-WIDTHS = (17, 11, 19, 9, 9, 12, 10, 10)
 
 # Both at once mean that more load would have brought a higher rate.
 LOAD_BUSY, SERVER_IDLE = 0.95, 0.90
@@ -16,23 +14,36 @@ LOAD_BUSY, SERVER_IDLE = 0.95, 0.90
 DISTURBED = 0.10
 
 
-def summarise(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One line of the table out of the rounds of one server at one work."""
-    rates = [run["rate"] for run in runs]
-    return {
-        "rate": median(rates),
-        "rate_min": min(rates),
-        "rate_max": max(rates),
-        "server_cpu_us": median(run.get("server_cpu_us", 0.0) for run in runs),
-        "server_busy": median(run.get("server_busy", 0.0) for run in runs),
-        "load_busy": median(run["load_busy"] for run in runs),
-        "disturbed": median(run["disturbed"] for run in runs),
-        "p50_us": median(run["p50_us"] for run in runs),
-        "p99_us": median(run["p99_us"] for run in runs),
-        "lost": sum(run["lost"] for run in runs),
-        "unanswered": sum(run["unanswered"] for run in runs),
-        "offered_rate": runs[0]["offered_rate"],
-    }
+@dataclass(frozen=True)
+class Figure:
+    """One quantity over all rounds."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Line:
+    """What was measured of one server at one work."""
+
+    def __init__(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        self.rounds = len(runs)
+        self.figures: dict[str, Figure] = {}
+        self.totals: dict[str, float] = {}
+        names = {name for run in runs for name, value in run.items() if isinstance(value, int | float)}
+        for name in sorted(names):
+            values = [float(run[name]) for run in runs if name in run]
+            self.figures[name] = Figure(median(values), min(values), max(values))
+            self.totals[name] = sum(values)
+        self.remarks = sorted({run["remark"] for run in runs if "remark" in run})
+
+    def get(self, name: str) -> float | None:
+        figure = self.figures.get(name)
+        return None if figure is None else figure.median
+
+
+Lines = Mapping[str, Line]
+Cell = Callable[[Line, Lines], str]
 
 
 def count(number: float) -> str:
@@ -40,45 +51,129 @@ def count(number: float) -> str:
 
 
 def short(number: float) -> str:
-    return count(number) if number >= 100 else f"{number:.1f}"
+    if number >= 100:
+        return count(number)
+    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
 
 
-def row(cells: Sequence[str], widths: Sequence[int] = WIDTHS) -> str:
-    first, *others = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-    return (first.strip().ljust(widths[0]) + "".join(others)).rstrip()
+def value(name: str, scale: float = 1.0) -> Cell:
+    def cell(line: Line, lines: Lines) -> str:
+        number = line.get(name)
+        return "-" if number is None else short(number * scale)
+
+    return cell
 
 
-def notes(lines: dict[str, dict[str, Any]]) -> list[str]:
+def whole(name: str) -> Cell:
+    def cell(line: Line, lines: Lines) -> str:
+        number = line.get(name)
+        return "-" if number is None else count(number)
+
+    return cell
+
+
+def spread(name: str) -> Cell:
+    def cell(line: Line, lines: Lines) -> str:
+        figure = line.figures.get(name)
+        return "-" if figure is None else f"{short(figure.min)} - {short(figure.max)}"
+
+    return cell
+
+
+def times(name: str, other: str, other_name: str = "") -> Cell:
+    """The quantity as a multiple of another server's, or of another quantity of the same server."""
+
+    def cell(line: Line, lines: Lines) -> str:
+        reference = lines[other].get(name) if other in lines else None
+        if other_name:
+            reference = line.get(other_name)
+        number = line.get(name)
+        return f"{number / reference:.2f}" if number is not None and reference else "-"
+
+    return cell
+
+
+def times_bare_loop(line: Line, lines: Lines) -> str:
+    """The rate as a multiple of what the same event loop does with the tasks alone."""
+    server = next(name for name, other in lines.items() if other is line)
+    return times("rate", "bare-uvloop" if server.endswith("uvloop") else "bare-asyncio")(line, lines)
+
+
+_RATE: tuple[tuple[str, Cell], ...] = (("per second", value("rate")), ("min - max", spread("rate")))
+_CPU: tuple[tuple[str, Cell], ...] = (
+    ("CPU µs each", value("server_cpu_us")),
+    ("min - max", spread("server_cpu_us")),
+)
+_LATENCY: tuple[tuple[str, Cell], ...] = (("p50 µs", value("p50_us")), ("p99 µs", value("p99_us")))
+
+COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
+    "load": (
+        *_RATE,
+        ("x pyrad2", times("rate", "pyrad2")),
+        ("x limit", times("rate", "limit_server")),
+        *_CPU,
+        *_LATENCY,
+    ),
+    "waiting": (*_RATE, ("x its bare loop", times_bare_loop), *_CPU, *_LATENCY),
+    "disturbed": (
+        ("per second", value("rate")),
+        ("quiet p50 µs", value("quiet_p50_us")),
+        ("quiet p99 µs", value("quiet_p99_us")),
+        *_LATENCY,
+        ("p99 min - max", spread("p99_us")),
+        ("beside, per second", value("beside_per_s")),
+        ("unanswered", whole("unanswered")),
+    ),
+    "idle": (
+        ("connections", whole("conns")),
+        ("kB each", value("conn_kb")),
+        ("resident MB", value("resident_kb", 1 / 1024)),
+        ("CPU %", value("idle_cpu_percent")),
+        ("wake-ups per second", value("wake_ups")),
+    ),
+    "start": (
+        ("listens after ms", value("start_ms")),
+        ("min - max", spread("start_ms")),
+        ("import ms", value("import_ms")),
+        ("asyncio, ssl ms", value("base_import_ms")),
+        ("x asyncio, ssl", times("import_ms", "", "base_import_ms")),
+        ("resident MB", value("resident_kb", 1 / 1024)),
+    ),
+}
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, the first row its head, the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+    def text(row: Sequence[str]) -> str:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        return "| " + " | ".join([row[0].ljust(widths[0]), *cells[1:]]) + " |"
+
+    rule = ["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]
+    return [text(rows[0]), "|" + "|".join(rule) + "|", *(text(row) for row in rows[1:])]
+
+
+def notes(lines: Lines) -> list[str]:
+    """Doubts about the figures."""
     found = []
     for server, line in lines.items():
-        if line["load_busy"] > LOAD_BUSY and line["server_busy"] < SERVER_IDLE:
+        if (line.get("load_busy") or 0) > LOAD_BUSY and (line.get("server_busy") or 1) < SERVER_IDLE:
             found.append(f"{server}: the load generator was at its limit, the server was not")
-        if line["disturbed"] > DISTURBED:
-            found.append(f"{server}: other programs took {100 * line['disturbed']:.0f} % of the two processors")
-        if line["lost"] or line["unanswered"]:
-            found.append(f"{server}: {line['lost']} requests lost, {line['unanswered']} unanswered in all rounds")
+        disturbed = line.get("disturbed") or 0
+        if disturbed > DISTURBED:
+            found.append(f"{server}: other programs took {100 * disturbed:.0f} % of the two processors")
+        lost, unanswered = line.totals.get("lost", 0), line.totals.get("unanswered", 0)
+        if lost or unanswered:
+            found.append(f"{server}: {count(lost)} requests lost, {count(unanswered)} unanswered in all rounds")
+        found += [f"{server}: {remark}" for remark in line.remarks]
     return found
 
 
-def table(title: str, lines: dict[str, dict[str, Any]]) -> str:
-    """The table of one work; `lines` maps servers to their summaries."""
-    peer = lines.get("pyrad2", {}).get("rate")
-    limit = lines.get("limit_server", {}).get("rate")
-    text = [title, row(COLUMNS)]
-    for server, line in lines.items():
-        is_offered = line["offered_rate"] > 0  # the rate is a given: comparing it says nothing
-        text.append(
-            row(
-                (
-                    server,
-                    count(line["rate"]),
-                    f"{count(line['rate_min'])} - {count(line['rate_max'])}",
-                    f"{line['rate'] / peer:.2f}" if peer and not is_offered else "-",
-                    f"{100 * line['rate'] / limit:.0f} %" if limit and not is_offered else "-",
-                    short(line["server_cpu_us"]),
-                    short(line["p50_us"]),
-                    short(line["p99_us"]),
-                )
-            )
-        )
-    return "\n".join([*text, *(f"  ! {note}" for note in notes(lines))])
+def table(title: str, columns: str, lines: Lines, remarks: Sequence[str] = ()) -> str:
+    """The table of one work; `lines` maps servers to what was measured, `remarks` says why others are not in it."""
+    chosen = COLUMNS[columns]
+    rows = [["", *(head for head, _ in chosen)]]
+    rows += [[server, *(cell(line, lines) for _, cell in chosen)] for server, line in lines.items()]
+    doubts = [f"- {note}" for note in [*notes(lines), *remarks]]
+    return "\n".join([f"### {title}", "", *aligned(rows), *([""] if doubts else []), *doubts])
