@@ -121,9 +121,9 @@ def faults(server: Server, run: Mapping[str, Any]) -> list[str]:
     """What is wrong with the answers of one run, apart from how fast they were."""
     wrong = {"bad": "bad replies", "unexpected": "wrong verdicts"}
     found = [f"{run[name]} {text}" for name, text in wrong.items() if run.get(name)]
-    if run.get("ok") == 0:
-        found.append("no reply at all")
     if not server.is_peer:
+        if run.get("ok") == 0:
+            found.append("no reply at all")
         found += [f"{run[name]} {name}" for name in ("lost", "unanswered", "errors") if run.get(name)]
     if found and run.get("first_error"):
         found.append(f"first error: {run['first_error']}")
@@ -164,10 +164,12 @@ class Benchmark:
         run = self.rig.load(running, CHECK)
         found = faults(server, run)
         if not found and run["rejects"] == 0:
-            found.append("wrong passwords were accepted")
+            found.append("no reply at all" if run["ok"] == 0 else "wrong passwords were accepted")
         self.faults += [f"{server.name}, before measuring: {fault}" for fault in found]
 
     def note(self, server: Server, work: Work, run: dict[str, Any]) -> None:
+        if run.get("ok") == 0:
+            run.setdefault("remark", "no reply in one measurement or more")
         self.runs.setdefault((work.name, server.name), []).append(run)
         self.faults += [f"{server.name}, {work.name}: {fault}" for fault in faults(server, run)]
         rate = f"{run['rate']:>9.0f}/s" if "rate" in run else " " * 11

@@ -198,6 +198,20 @@ def test_a_smoke_run_has_one_process_for_equal_settings() -> None:
     assert "one packet out of a TLS record" in benchmark.remarks["auth-packed"]["freeradius"]
 
 
+def test_wrong_answers_are_anybodys_fault_and_lost_ones_ours() -> None:
+    good = {"ok": 10, "bad": 0, "unexpected": 0, "lost": 0, "unanswered": 0, "errors": 0, "first_error": ""}
+    own, peer = run.SERVERS["pyradsec"], run.SERVERS["pyrad2"]
+    assert run.faults(own, good) == run.faults(peer, good) == []
+    assert run.faults(peer, good | {"bad": 2}) == ["2 bad replies"]
+    assert run.faults(peer, good | {"unexpected": 1, "first_error": "read"}) == [
+        "1 wrong verdicts",
+        "first error: read",
+    ]
+    assert run.faults(own, good | {"lost": 3}) == ["3 lost"]
+    assert run.faults(own, good | {"ok": 0}) == ["no reply at all"]
+    assert run.faults(peer, good | {"lost": 3, "ok": 0}) == []
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
