@@ -31,11 +31,14 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from rig import BUILD, HERE, ROOT, Rig, RigError, SkippedError, clean_environment, cpu_pair, find_python, pinned
-from run import machine, names, progress
-from table import row
+from processes import RigError, SkippedError, clean_environment, cpu_pair, pinned
+from rig import BUILD, HERE, ROOT, Rig, find_python
+from run import machine, names, say
+from servers import Pyrad2, Pyradsec, PythonServer
+from table import aligned
 
 LIBRARIES = ("pyradsec", "pyrad2")
+ENVIRONMENTS: dict[str, PythonServer] = {"pyradsec": Pyradsec(), "pyrad2": Pyrad2()}
 WORKS = {
     "answer": "Access-Request of 8 attributes: parse, verify, read three by name, reply with Reply-Message, sign",
     "read": "Accounting-Request of 30 attributes: parse, keys(), read each by name",
@@ -45,7 +48,6 @@ WORKS = {
 }
 FREERADIUS = Path("/usr/share/freeradius")
 COLUMNS = ("", "CPU us each", "quartiles", "per second", "x pyrad2")
-WIDTHS = (17, 13, 23, 13, 10)
 WARM_S, SMOKE_S = 0.1, 0.005
 
 
@@ -73,17 +75,17 @@ class Worker:
     """The process of one library, packet_work.py."""
 
     def __init__(self, rig: Rig, library: str) -> None:
-        python, environment = rig.library(library)
+        environment = ENVIRONMENTS[library]
         self.library = library
         self.log = BUILD / f"packets-{library}.log"
         with self.log.open("w") as errors, pinned(rig.server_cpu):
             self.process = subprocess.Popen(
-                [python, HERE / "packet_work.py", library],
+                [environment.python, HERE / "packet_work.py", library],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=clean_environment(**environment),
+                env=clean_environment(**environment.variables(rig)),
             )
 
     def ask(self, do: str, **command: Any) -> Any:
@@ -132,7 +134,7 @@ class Benchmark:
             command["file"] = str(ROOT / "dict" / "dictionary")
         elif name == "load-all":
             if not (FREERADIUS / "dictionary").exists():
-                progress(f"Without load-all: {FREERADIUS} has no dictionary")
+                say(f"Without load-all: {FREERADIUS} has no dictionary")
                 return False
             tree = self.folder / "freeradius"
             shutil.copytree(FREERADIUS, tree)
@@ -156,7 +158,7 @@ class Benchmark:
                 if turn >= 0:
                     self.runs.setdefault((name, library), []).append(run)
         medians = ", ".join(f"{library} {self.summary(name)[library]['cpu_us']:.2f}" for library in self.workers)
-        progress(f"[{self.options.work.index(name) + 1}/{len(self.options.work)}] {name:10} us CPU each: {medians}")
+        say(f"[{self.options.work.index(name) + 1}/{len(self.options.work)}] {name:10} us CPU each: {medians}")
 
     def run(self) -> None:
         for name in self.options.work:
@@ -183,12 +185,12 @@ def figure(us: float) -> str:
 
 
 def table(title: str, lines: dict[str, dict[str, float]]) -> str:
-    text = [title, row(COLUMNS, WIDTHS)]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for library, line in lines.items():
         quartiles = f"{figure(line['low_us'])} - {figure(line['high_us'])}"
         rate = f"{1e6 / line['cpu_us']:,.0f}".replace(",", " ")
-        text.append(row((library, figure(line["cpu_us"]), quartiles, rate, f"{line['ratio']:.1f}"), WIDTHS))
-    return "\n".join(text)
+        rows.append((library, figure(line["cpu_us"]), quartiles, rate, f"{line['ratio']:.1f}"))
+    return "\n".join([title, "", *aligned(rows)])
 
 
 def print_report(benchmark: Benchmark, about: dict[str, Any]) -> None:
@@ -220,17 +222,17 @@ def main() -> int:
     cpu, _ = cpu_pair()
     try:
         rig = Rig(find_python(options.python), cpu, cpu)
-        progress(f"Preparing in {BUILD}, on {rig.python}")
+        say(f"Preparing in {BUILD}, on {rig.python}")
         for library in LIBRARIES:
-            rig.prepare_library(library)
+            ENVIRONMENTS[library].prepare(rig)
         with tempfile.TemporaryDirectory() as folder, running(rig) as workers:
             benchmark = Benchmark(options, workers, Path(folder))
             benchmark.run()
     except SkippedError as error:
-        progress(f"bench/packets.py: there is nothing to compare with: {error}")
+        say(f"bench/packets.py: there is nothing to compare with: {error}")
         return 2
     except RigError as error:
-        progress(f"bench/packets.py: {error}")
+        say(f"bench/packets.py: {error}")
         return 2
     about = machine(rig)
     print_report(benchmark, about)
@@ -246,7 +248,7 @@ def main() -> int:
         }
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     for fault in benchmark.faults:
-        progress(f"FAULT {fault}")
+        say(f"FAULT {fault}")
     return 1 if benchmark.faults else 0
 
 
