@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -211,19 +212,26 @@ static void dispatch(rsec_engine *engine, const rsec_poll_event *event, bool has
 
 /* --- who runs the turns --- */
 
-enum {
-    CALM_TURNS = 8,     /* in a row before the loop thread drives */
-    CALM_PACKETS = 4,   /* in one turn, whoever answers them, at most */
-    LOOP_PACKETS = 8,   /* in one turn, whoever answers them, above which it does not drive any more */
-    LOOP_SOCKETS = 8,   /* with news, that it looks at in one turn: as many, and it does not drive any more */
-    REPLIES_AT_ONCE = 8 /* given back together, above which the I/O thread writes them */
-};
+enum { CALM_TURNS = 8 /* in a row before the loop thread drives */ };
 #define CALM_GAP_NS RSEC_NS_PER_MS /* between two turns, at most */
 
-/* Whether the handlers had nothing to do when this turn's requests, a few, came up. */
-static bool is_calm(const rsec_io *io, uint64_t requests) {
-    return requests > 0 && requests <= CALM_PACKETS && io->in_flight == requests && io->handshakes.len == 0 &&
-           !io->is_stopping;
+rsec_turn_bounds rsec_turn_bounds_here(void) {
+    static const rsec_turn_bounds alone = {.calm_packets = 256, .packets = 1024, .sockets = 256, .replies = 256};
+    static const rsec_turn_bounds beside = {.calm_packets = 4, .packets = 8, .sockets = 8, .replies = 8};
+#ifdef __linux__
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) == 1) {
+        return alone;
+    }
+#endif
+    return beside;
+}
+
+/* Whether the handlers had nothing to do when this turn's requests, not too many, came up. */
+static bool is_calm(const rsec_engine *engine, uint64_t packets, uint64_t requests) {
+    const rsec_io *io = &engine->io;
+    return requests > 0 && packets <= engine->bounds.calm_packets && io->in_flight == requests &&
+           io->handshakes.len == 0 && !io->is_stopping;
 }
 
 static void drive_by_loop(rsec_engine *engine) {
@@ -239,11 +247,10 @@ static void drive_by_io(rsec_engine *engine) {
 
 /* After a turn of the I/O thread's, in which `packets` came in: shall the loop thread run the next ones? */
 static void consider_loop(rsec_engine *engine, uint64_t packets, uint64_t requests, int64_t since_ns) {
-    if (requests == 0 && packets <= CALM_PACKETS) {
+    if (requests == 0 && packets <= engine->bounds.calm_packets) {
         return; /* says nothing: it only wrote replies, as a rule */
     }
-    if (!rsec_watch_is_switchable(&engine->watch) || !is_calm(&engine->io, requests) || packets > CALM_PACKETS ||
-        since_ns > CALM_GAP_NS) {
+    if (!rsec_watch_is_switchable(&engine->watch) || !is_calm(engine, packets, requests) || since_ns > CALM_GAP_NS) {
         engine->calm = 0;
     } else if (++engine->calm >= CALM_TURNS) {
         drive_by_loop(engine);
@@ -357,19 +364,20 @@ static void call_io(rsec_engine *engine) {
 
 void rsec_turn_by_loop(rsec_engine *engine) {
     rsec_io *io = &engine->io;
-    rsec_poll_event events[LOOP_SOCKETS];
+    rsec_poll_event events[EVENTS_PER_TURN];
     if (!rsec_watch_is_switchable(&engine->watch) || pthread_mutex_trylock(&engine->turn_lock) != 0) {
         return; /* being run */
     }
     if (engine->is_loop_driven) {
-        int num = rsec_poller_wait(io->poller, events, LOOP_SOCKETS, 0);
+        int num = rsec_poller_wait(io->poller, events, (int)engine->bounds.sockets, 0);
         io->now_ns = rsec_now_ns();
         uint64_t packets = count_of(&io->counters->packets_received);
         exchange(engine, events, num < 0 ? 0 : num);
         packets = count_of(&io->counters->packets_received) - packets;
         rsec_count(&io->counters->turns_by_loop, 1);
         hand_up(engine, true);
-        if (num < 0 || num == LOOP_SOCKETS || packets > LOOP_PACKETS || io->handshakes.len > 0 || io->is_stopping) {
+        bool is_much = num == (int)engine->bounds.sockets || packets > engine->bounds.packets;
+        if (num < 0 || is_much || io->handshakes.len > 0 || io->is_stopping) {
             drive_by_io(engine);
             call_io(engine);
         }
@@ -389,7 +397,7 @@ static bool needs_io(const rsec_engine *engine) {
 void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
     /* An I/O thread that was called is on its way, and writes them: a turn of ours would take the signal away that it may
      * not have seen yet. The lock is tried, not waited for: the order of the two is the other one elsewhere. */
-    if (num > REPLIES_AT_ONCE || engine->is_down_signalled || !rsec_watch_is_switchable(&engine->watch) ||
+    if (num > engine->bounds.replies || engine->is_down_signalled || !rsec_watch_is_switchable(&engine->watch) ||
         pthread_mutex_trylock(&engine->turn_lock) != 0) {
         rsec_turn_unlock_and_signal(engine);
         return;

@@ -6,11 +6,12 @@
  * - The I/O thread as a rule. It lets the lock go only to wait for the poller.
  * - The loop thread, when it gives few requests back and finds the I/O thread waiting: it writes the replies itself, which
  *   saves waking another thread.
- * - The loop thread alone, while the engine is "loop-driven": requests have been coming a few at a time to handlers that
- *   had nothing else to do, so that a second thread in between would only cost the time to wake it. The event loop then
- *   watches the poller (watch.h). The I/O thread looks in every RSEC_TICK_NS: when the loop thread has not run a turn since
- *   the last look, because nothing has come or because a handler keeps it from coming, the I/O thread takes the sockets
- *   back and waits for them as before. It gets them back at once when more comes than the loop thread should do by itself.
+ * - The loop thread alone, while the engine is "loop-driven": requests have been coming a few at a time (any number where
+ *   there is only one processor) to handlers that had nothing else to do, so that a second thread in between would only cost
+ *   the time to wake it. The event loop then watches the poller (watch.h). The I/O thread looks in every RSEC_TICK_NS: when
+ *   the loop thread has not run a turn since the last look, because nothing has come or because a handler keeps it from
+ *   coming, the I/O thread takes the sockets back and waits for them as before. It gets them back at once when more comes
+ *   than the loop thread should do by itself.
  *
  * The loop thread only ever tries the lock: handlers do not wait for a handshake.
  */
@@ -30,13 +31,22 @@
 /* What goes down to the I/O thread. */
 typedef enum { RSEC_DOWN_COMPLETE, RSEC_DOWN_ADMIT } rsec_down_kind;
 
+/* Up to where the loop thread does the I/O thread's work. */
+typedef struct {
+    size_t calm_packets; /* received in one turn, whoever answers them: more, and it does not begin to drive */
+    size_t packets;      /* the same: more, and it does not go on */
+    size_t sockets;      /* with news, that it looks at in one turn: as many, and it does not go on; at most 256 */
+    size_t replies;      /* given back together: more, and the I/O thread writes them */
+} rsec_turn_bounds;
+
 struct rsec_engine {
     pthread_mutex_t turn_lock;
     rsec_io io;          /* under turn_lock; before the I/O thread starts and after it was joined, the loop thread's */
     bool is_loop_driven; /* under turn_lock, as the next four */
-    bool has_ended;      /* RSEC_UP_STOPPED was put up: no turn follows */
-    unsigned calm;       /* turns in a row after which the engine could have been loop-driven */
-    int64_t turned_ns;   /* when the last turn began */
+    rsec_turn_bounds bounds;  /* since the start */
+    bool has_ended;           /* RSEC_UP_STOPPED was put up: no turn follows */
+    unsigned calm;            /* turns in a row after which the engine could have been loop-driven */
+    int64_t turned_ns;        /* when the last turn began */
     int64_t waiting_until_ns; /* when the I/O thread's wait ends by itself */
 
     rsec_counters counters;
@@ -62,6 +72,10 @@ struct rsec_engine {
     int64_t stop_at_ns;
     atomic_bool has_down; /* anything of the above is new: looked at once a turn without the lock */
 };
+
+/* For the processors that the calling thread may run on: a few packets while there is another one for the I/O thread, as many
+ * as come when there is none, since a second thread would then only take turns with the first. */
+rsec_turn_bounds rsec_turn_bounds_here(void);
 
 /* The I/O thread; `arg` is the engine. */
 void *rsec_turn_main(void *arg);
