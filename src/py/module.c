@@ -235,8 +235,11 @@ static PyObject *normalize_fingerprint(PyObject *module, PyObject *text) {
     Py_ssize_t len;
     (void)module;
     const char *utf8 = PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &len) : NULL;
+    if (utf8 == NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return NULL;
+    }
     if (utf8 == NULL || rsec_fingerprint_parse(utf8, (size_t)len, fingerprint) != RSEC_OK) {
-        PyErr_Clear();
+        PyErr_Clear(); /* lone surrogates have no UTF-8 */
         return PyErr_Format(PyExc_ValueError, "%R is no SHA-256 fingerprint: expected 64 hexadecimal digits", text);
     }
     rsec_fingerprint_format(fingerprint, digits);

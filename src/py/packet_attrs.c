@@ -148,7 +148,7 @@ static int write_value(const writing *at, const wrapper *as, rsec_view octets) {
     }
     switch (as->kind) {
     case AS_ATTRIBUTE:
-        if (as->code != RSEC_ATTR_MESSAGE_AUTHENTICATOR || octets.len != RSEC_AUTHENTICATOR_LEN) {
+        if (as->code != RSEC_ATTR_MESSAGE_AUTHENTICATOR) {
             (void)rsec_writer_attr(writer, as->code, octets);
         } else if (!rsec_py_packet_is_v11(at->self)) { /* V11-3 */
             (void)rsec_writer_message_auth(writer);

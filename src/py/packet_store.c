@@ -213,7 +213,7 @@ static int store_extended(filling *at, const rsec_attr_walk *walk, const rsec_at
     rsec_view value = part.value;
     if (part.more) {
         at->kinds[attr->type] |= FRAGMENTS;
-        if (rsec_extended_join(*walk, attr->type, &part, is_evs ? RSEC_EVS_HEADER_LEN : 0, joined, &len) != RSEC_OK) {
+        if (rsec_extended_join(*walk, attr->type, &part, joined, &len) != RSEC_OK) {
             return 0; /* not so, as above */
         }
         value = rsec_view_of(joined, len);

@@ -244,7 +244,8 @@ int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribu
 
 /* --- encoding --- */
 
-/* Most octets that one value of `target` may have. Where more than one attribute may carry it, the writer knows better. */
+/* Most octets that one value of `target` may have. Where more than one attribute may carry it, the writer knows better.
+ * SIZE_MAX with an exception. */
 static size_t value_max(rsec_py_packet *self, const rsec_py_target *target) {
     const rsec_py_place *place = &target->place;
     if (place->attribute->concat || place->depth > 0) {
@@ -257,7 +258,7 @@ static size_t value_max(rsec_py_packet *self, const rsec_py_target *target) {
     if (PyTuple_GET_SIZE(place->key) == 2) {
         unsigned long vendor = PyLong_AsUnsignedLong(PyTuple_GET_ITEM(place->key, 0));
         if (PyErr_Occurred() != NULL || rsec_py_vendor_format(self, (uint32_t)vendor, &format) < 0) {
-            PyErr_Clear(); /* the writer finds it too */
+            return SIZE_MAX;
         }
     }
     return format.has_more ? RSEC_PACKET_MAX : RSEC_ATTR_VALUE_MAX;
@@ -305,6 +306,9 @@ static PyObject *encode_one(rsec_py_packet *self, const rsec_py_target *target, 
 
 PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value) {
     size_t max = value_max(self, target);
+    if (max == SIZE_MAX) {
+        return NULL;
+    }
     if (!PyList_Check(value) && !PyTuple_Check(value)) {
         PyObject *element = encode_one(self, target, value, max);
         PyObject *list = element != NULL ? PyList_New(1) : NULL;

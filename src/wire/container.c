@@ -68,13 +68,12 @@ static rsec_status append(uint8_t *out, size_t cap, size_t *len, rsec_view octet
     return RSEC_OK;
 }
 
-rsec_status rsec_extended_join(rsec_attr_walk walk, uint8_t code, const rsec_extended *first, size_t head, uint8_t *out,
+rsec_status rsec_extended_join(rsec_attr_walk walk, uint8_t code, const rsec_extended *first, uint8_t *out,
                                size_t *len) {
     size_t cap = *len;
     rsec_extended part = *first;
     rsec_attr attr;
     *len = 0;
-    head = head <= first->value.len ? head : 0;
     rsec_status status = append(out, cap, len, part.value);
     while (status == RSEC_OK && part.more) {
         if (rsec_attr_next(&walk, &attr) != RSEC_OK) {
@@ -85,9 +84,6 @@ rsec_status rsec_extended_join(rsec_attr_walk walk, uint8_t code, const rsec_ext
         }
         if (rsec_extended_read(attr.value, true, &part) != RSEC_OK || part.type != first->type) {
             return RSEC_FRAGMENT;
-        }
-        if (head > 0 && part.value.len >= head && memcmp(part.value.ptr, first->value.ptr, head) == 0) {
-            part.value = rsec_view_part(part.value, head, part.value.len - head);
         }
         status = append(out, cap, len, part.value);
     }

@@ -42,11 +42,11 @@ RSEC_CHECK rsec_status rsec_extended_read(rsec_view value, bool is_long, rsec_ex
 RSEC_CHECK rsec_status rsec_extended_check(rsec_view attrs, uint8_t code, bool is_long, size_t *err_num);
 
 /* Joins the fragments of one value: `first`, and those under `code` from where `walk` stands, until the last. Octets go to
- * `out`; *len is the capacity on entry, what was written on return. `head` octets at the front of `first` that a later fragment
- * repeats are left out of that one: some senders of EVS write the vendor into every fragment, where RFC 6929 has it in the
- * first. RSEC_FRAGMENT: there is no last one; RSEC_TOO_LONG: no room. */
-RSEC_CHECK rsec_status rsec_extended_join(rsec_attr_walk walk, uint8_t code, const rsec_extended *first, size_t head,
-                                          uint8_t *out, size_t *len);
+ * `out`; *len is the capacity on entry, what was written on return. An EVS value has the vendor in the first fragment (RFC 6929
+ * §2.4): octets that look the same at the front of another are the value's own. RSEC_FRAGMENT: there is no last one;
+ * RSEC_TOO_LONG: no room. */
+RSEC_CHECK rsec_status rsec_extended_join(rsec_attr_walk walk, uint8_t code, const rsec_extended *first, uint8_t *out,
+                                          size_t *len);
 
 /* Appends one value as an extended attribute: `head` and `value` are one behind the other. RSEC_ATTR_VALUE when they have more
  * than 252 octets and it is no long one; a long one is cut into fragments of 251. */

@@ -36,7 +36,7 @@ static bool read_extended(rsec_view attrs, bool is_long, values *found) {
             if (found->num == VALUES_MAX) {
                 return false;
             }
-            MUST(rsec_extended_join(walk, CODE, &part, 0, found->octets + found->len, &len) == RSEC_OK);
+            MUST(rsec_extended_join(walk, CODE, &part, found->octets + found->len, &len) == RSEC_OK);
             found->values[found->num++] = (value){part.type, found->len, len};
             found->len += len;
         }
@@ -92,8 +92,8 @@ static void check_repeated_heads(rsec_view attrs) {
         if (attr.type != CODE || rsec_extended_read(attr.value, true, &part) != RSEC_OK) {
             continue;
         }
-        rsec_status status = rsec_extended_join(walk, CODE, &part, 0, plain, &plain_len);
-        MUST(rsec_extended_join(walk, CODE, &part, RSEC_EVS_HEADER_LEN, cut, &cut_len) == status);
+        rsec_status status = rsec_extended_join(walk, CODE, &part, plain, &plain_len);
+        MUST(rsec_extended_join(walk, CODE, &part, cut, &cut_len) == status);
         MUST(status != RSEC_OK || (cut_len <= plain_len && (plain_len - cut_len) % RSEC_EVS_HEADER_LEN == 0));
     }
 }
