@@ -152,9 +152,11 @@ static int attribute_clear(PyObject *op) {
 static void attribute_dealloc(PyObject *op) {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    (void)attribute_clear(op);
+    Py_TRASHCAN_BEGIN(op, attribute_dealloc) /* parents in a long chain */
+        (void) attribute_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyObject *get_type(PyObject *op, void *closure) {
@@ -363,12 +365,14 @@ static PyObject *root_key(rsec_py_state *state, PyObject *dictionary, const rsec
         return Py_NewRef(root->code);
     }
     /* The key holds the vendor's number, which the dictionary's index knows. */
+    PyObject *name = Py_NewRef(root->name); /* comparing keys may run code that replaces it */
     PyObject *forward = rsec_py_dictionary_keys(state, dictionary);
-    PyObject *key = forward != NULL ? Py_XNewRef(PyDict_GetItemWithError(forward, root->name)) : NULL;
+    PyObject *key = forward != NULL ? Py_XNewRef(PyDict_GetItemWithError(forward, name)) : NULL;
     if (forward != NULL && key == NULL && PyErr_Occurred() == NULL) {
-        PyErr_SetObject(PyExc_KeyError, root->name);
+        PyErr_SetObject(PyExc_KeyError, name);
     }
     Py_XDECREF(forward);
+    Py_DECREF(name);
     return key;
 }
 
@@ -474,12 +478,15 @@ int rsec_py_tables_at(const rsec_py_tables *tables, PyObject *key, rsec_py_attri
 int rsec_py_tables_inside(const rsec_py_tables *tables, const rsec_py_attribute *parent, long code,
                           rsec_py_attribute **attribute) {
     *attribute = NULL;
-    if (tables->attributes == NULL || parent == NULL || !PyDict_Check(parent->sub_attributes)) {
+    PyObject *subs = parent != NULL ? parent->sub_attributes : NULL;
+    if (tables->attributes == NULL || subs == NULL || !PyDict_Check(subs)) {
         return 0;
     }
+    Py_INCREF(subs); /* comparing keys may run code that replaces it */
     PyObject *number = PyLong_FromLong(code);
-    PyObject *name = number != NULL ? Py_XNewRef(PyDict_GetItemWithError(parent->sub_attributes, number)) : NULL;
+    PyObject *name = number != NULL ? Py_XNewRef(PyDict_GetItemWithError(subs, number)) : NULL;
     Py_XDECREF(number);
+    Py_DECREF(subs);
     int rc = entry_of(tables, name, attribute);
     Py_XDECREF(name);
     return rc;

@@ -180,10 +180,13 @@ static int look_up_sub(rsec_py_packet *packet, const rsec_py_attribute *parent, 
                        rsec_py_attribute **attribute) {
     *name = NULL;
     *attribute = NULL;
-    if (parent == NULL || parent->sub_attributes == NULL || !PyDict_Check(parent->sub_attributes)) {
+    PyObject *subs = parent != NULL ? parent->sub_attributes : NULL;
+    if (subs == NULL || !PyDict_Check(subs)) {
         return 0;
     }
-    *name = Py_XNewRef(PyDict_GetItemWithError(parent->sub_attributes, number));
+    Py_INCREF(subs); /* comparing keys may run code that replaces it */
+    *name = Py_XNewRef(PyDict_GetItemWithError(subs, number));
+    Py_DECREF(subs);
     if (*name == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }
@@ -266,8 +269,12 @@ static int add_extended_vendors(const walk_state *walk, PyObject *wrapper, PyObj
         if (!PyTuple_Check(key) || PyTuple_GET_SIZE(key) != EVS_KEY_LEN) {
             continue;
         }
+        Py_INCREF(key); /* comparing may run code that changes the store */
+        Py_INCREF(stored);
         int is_its = PyObject_RichCompareBool(PyTuple_GET_ITEM(key, 0), wrapper, Py_EQ);
         if (is_its <= 0) {
+            Py_DECREF(stored);
+            Py_DECREF(key);
             found = is_its < 0 ? -1 : found;
             continue;
         }
@@ -276,8 +283,6 @@ static int add_extended_vendors(const walk_state *walk, PyObject *wrapper, PyObj
                                    : 0;
         PyObject *name;
         rsec_py_attribute *attribute;
-        Py_INCREF(key);
-        Py_INCREF(stored);
         int rc = look_up(walk, key, &name, &attribute);
         rc = rc == 0 ? add_stored(walk, key, name, attribute, vendor, stored, offset) : rc;
         Py_XDECREF(name);

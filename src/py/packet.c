@@ -59,10 +59,17 @@ static int drop_message_auth(rsec_py_packet *self) {
     return rc;
 }
 
-/* What the 20 octets of the header say. RADIUS/1.1 has a Token and no Identifier; its reserved octets are ignored (V11-2).
- */
-static int take_header(rsec_py_packet *self, rsec_view pkt) {
-    bool is_v11 = rsec_py_packet_is_v11(self);
+static void swap(PyObject **field, PyObject **other) {
+    PyObject *before = *field;
+    *field = *other;
+    *other = before;
+}
+
+/* The octets `raw` and what the 20 of their header say. RADIUS/1.1 has a Token and no Identifier; its reserved octets are
+ * ignored (V11-2). What was there before is let go last: its own code may look at the packet, which is whole then. */
+static int take_octets(rsec_py_packet *self, PyObject *raw, const rsec_packet_facts *facts) {
+    rsec_view pkt = rsec_py_bytes_view(raw);
+    bool is_v11 = rsec_py_packet_is_v11(self), is_signed = facts->message_auth_num > 0;
     PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(is_v11 ? 0 : pkt.ptr[1]);
     PyObject *token = is_v11 ? rsec_py_bytes(rsec_view_part(pkt, 4, RSEC_PY_TOKEN_LEN)) : Py_XNewRef(self->token);
     if (code == NULL || id == NULL || (is_v11 && token == NULL)) {
@@ -71,10 +78,24 @@ static int take_header(rsec_py_packet *self, rsec_view pkt) {
         Py_XDECREF(token);
         return -1;
     }
-    Py_XSETREF(self->code, code);
-    Py_XSETREF(self->id, id);
-    Py_XSETREF(self->token, token);
-    Py_XSETREF(self->authenticator, is_v11 ? Py_NewRef(Py_None) : NULL);
+    swap(&self->code, &code);
+    swap(&self->id, &id);
+    swap(&self->token, &token);
+    PyObject *authenticator = is_v11 ? Py_NewRef(Py_None) : NULL;
+    swap(&self->authenticator, &authenticator);
+    PyObject *store = NULL, *octets = Py_NewRef(raw), *flag = Py_NewRef(is_signed && !is_v11 ? Py_True : Py_None);
+    swap(&self->store, &store);
+    swap(&self->raw_packet, &octets);
+    swap(&self->message_authenticator, &flag);
+    self->repeated = facts->repeated;
+    self->found_off = 0;
+    Py_XDECREF(code);
+    Py_XDECREF(id);
+    Py_XDECREF(token);
+    Py_XDECREF(authenticator);
+    Py_XDECREF(store);
+    Py_XDECREF(octets);
+    Py_XDECREF(flag);
     return 0;
 }
 
@@ -87,16 +108,10 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
         (void)rsec_py_fail_scan(self->state, status, pkt, off);
         return -1;
     }
-    if (take_header(self, pkt) < 0) {
+    if (take_octets(self, raw, &facts) < 0) {
         return -1;
     }
-    bool is_v11 = rsec_py_packet_is_v11(self);
-    Py_CLEAR(self->store);
-    Py_XSETREF(self->message_authenticator, Py_NewRef(facts.message_auth_num > 0 && !is_v11 ? Py_True : Py_None));
-    Py_XSETREF(self->raw_packet, Py_NewRef(raw));
-    self->repeated = facts.repeated;
-    self->found_off = 0;
-    if (is_v11 && facts.message_auth_num > 0 && drop_message_auth(self) < 0) {
+    if (rsec_py_packet_is_v11(self) && facts.message_auth_num > 0 && drop_message_auth(self) < 0) {
         return -1;
     }
     return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
@@ -153,9 +168,10 @@ static PyObject *name_of_keyword(rsec_py_state *state, PyObject *keyword) {
         return name;
     }
     name = PyObject_CallMethod(keyword, "replace", "ss", "_", "-");
-    /* A program has only so many keywords; what comes from elsewhere must not fill the memory. */
-    if (name != NULL && PyDict_GET_SIZE(state->keywords) < KEYWORDS_MAX &&
-        PyDict_SetItem(state->keywords, keyword, name) < 0) {
+    /* A program has only so many keywords; what comes from elsewhere must not fill the memory. Nor is a str with code of its
+     * own kept for everybody. */
+    if (name != NULL && PyUnicode_CheckExact(keyword) && PyUnicode_CheckExact(name) &&
+        PyDict_GET_SIZE(state->keywords) < KEYWORDS_MAX && PyDict_SetItem(state->keywords, keyword, name) < 0) {
         Py_CLEAR(name);
     }
     return name;
@@ -171,12 +187,15 @@ int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject
 static int add_keywords(rsec_py_packet *self, PyObject *attributes) {
     PyObject *keyword, *value;
     Py_ssize_t pos = 0;
-    while (PyDict_Next(attributes, &pos, &keyword, &value)) {
-        if (rsec_py_packet_add_keyword(self, keyword, value) < 0) {
-            return -1;
-        }
+    int rc = 0;
+    while (rc == 0 && PyDict_Next(attributes, &pos, &keyword, &value)) {
+        Py_INCREF(keyword); /* a value's own code may change the dict */
+        Py_INCREF(value);
+        rc = rsec_py_packet_add_keyword(self, keyword, value);
+        Py_DECREF(keyword);
+        Py_DECREF(value);
     }
-    return 0;
+    return rc;
 }
 
 /* Takes `name` out of the keywords: new reference in *value, or NULL when it is not there. */
@@ -377,9 +396,11 @@ static int packet_clear(PyObject *op) {
 static void packet_dealloc(PyObject *op) {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    (void)packet_clear(op);
+    Py_TRASHCAN_BEGIN(op, packet_dealloc) /* packets that hold one another in a long chain */
+        (void) packet_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMemberDef packet_members[] = {

@@ -31,14 +31,16 @@ PyObject *rsec_py_container_decode(rsec_py_packet *self, const rsec_py_tables *t
     Py_ssize_t pos = 0;
     while (rc == 0 && PyDict_Next(from, &pos, &code, &values)) {
         rsec_py_attribute *inside = NULL;
-        PyObject *decoded = NULL;
+        PyObject *decoded = NULL, *label;
         Py_INCREF(code);
         Py_INCREF(values);
         long number = PyLong_Check(code) ? PyLong_AsLong(code) : -1;
         PyErr_Clear();
         rc = rsec_py_tables_inside(tables, attribute, number, &inside);
+        label = Py_NewRef(inside != NULL ? inside->name : code); /* decoding may run code that replaces the name */
         decoded = rc >= 0 ? decode_inside(self, tables, inside, values, depth + 1) : NULL;
-        rc = decoded != NULL ? PyDict_SetItem(dict, inside != NULL ? inside->name : code, decoded) : -1;
+        rc = decoded != NULL ? PyDict_SetItem(dict, label, decoded) : -1;
+        Py_DECREF(label);
         Py_XDECREF(decoded);
         Py_XDECREF(inside);
         Py_DECREF(code);
@@ -105,7 +107,9 @@ static int encode_numbered(rsec_py_packet *self, const rsec_py_attribute *attrib
     int rc = rsec_py_tables_inside(&tables, attribute, number, &inside);
     rsec_py_tables_close(&tables);
     if (rc == 1) {
-        rc = encode_named(self, attribute, inside->name, value, depth, dict);
+        PyObject *name = Py_NewRef(inside->name);
+        rc = encode_named(self, attribute, name, value, depth, dict);
+        Py_DECREF(name);
         Py_DECREF(inside);
         return rc;
     }

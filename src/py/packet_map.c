@@ -332,7 +332,7 @@ int rsec_py_packet_has(rsec_py_packet *self, uint8_t type) {
         return rsec_attr_next_of(&walk, type, &attr) == RSEC_OK;
     }
     PyObject *key = PyLong_FromLong(type);
-    int rc = key != NULL ? PyDict_Contains(self->store, key) : -1;
+    int rc = key != NULL ? stored(self, key) : -1;
     Py_XDECREF(key);
     return rc;
 }

@@ -24,12 +24,14 @@ static PyObject *packet_set_obfuscated(PyObject *op, PyObject *args, PyObject *k
         }
         Py_XSETREF(self->obfuscated, made);
     }
-    PyObject *values = Py_XNewRef(PyDict_GetItemWithError(self->obfuscated, name));
+    PyObject *obfuscated = Py_NewRef(self->obfuscated); /* a name of its own kind may clear the packet */
+    PyObject *values = Py_XNewRef(PyDict_GetItemWithError(obfuscated, name));
     int rc = values == NULL && PyErr_Occurred() != NULL ? -1 : 0;
     if (rc == 0 && values == NULL) {
         values = PyList_New(0);
-        rc = values != NULL ? PyDict_SetItem(self->obfuscated, name, values) : -1;
+        rc = values != NULL ? PyDict_SetItem(obfuscated, name, values) : -1;
     }
+    Py_DECREF(obfuscated);
     if (rc == 0 && !PyList_Check(values)) {
         PyErr_Format(PyExc_TypeError, "set_obfuscated(): expected a list under %R", name);
         rc = -1;
@@ -70,7 +72,9 @@ static int take_container(rsec_py_packet *self, const rsec_py_place *place, PyOb
     if (rc != 0 || place->depth == 0) {
         return rc < 0 ? -1 : 0;
     }
-    PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(self->store, place->key));
+    PyObject *store = Py_NewRef(self->store); /* comparing keys may run code that clears the packet */
+    PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(store, place->key));
+    Py_DECREF(store);
     if (stored == NULL) {
         return PyErr_Occurred() != NULL ? -1 : 0;
     }

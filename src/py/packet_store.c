@@ -519,7 +519,7 @@ static size_t write_elements(const rsec_py_attribute *attribute, PyObject *list,
 static PyObject *parse_extended(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *list) {
     uint8_t out[RSEC_PACKET_MAX];
     bool is_long = attribute->type == RSEC_TYPE_LONG_EXTENDED;
-    long code = PyLong_Check(attribute->code) ? PyLong_AsLong(attribute->code) : -1;
+    long code = attribute->code != NULL && PyLong_Check(attribute->code) ? PyLong_AsLong(attribute->code) : -1;
     size_t num;
     if (code < 0 || code > 255) {
         PyErr_Clear();

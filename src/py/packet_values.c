@@ -57,7 +57,7 @@ void rsec_py_target_release(rsec_py_target *target) {
 /* The attribute around `attribute`, `levels` up. Borrowed: the caller holds `attribute`, which holds those around it. */
 static const rsec_py_attribute *attribute_above(rsec_py_state *state, const rsec_py_attribute *attribute,
                                                 unsigned levels) {
-    while (levels-- > 0 && PyObject_TypeCheck(attribute->parent, state->attribute_type)) {
+    while (levels-- > 0 && attribute->parent != NULL && PyObject_TypeCheck(attribute->parent, state->attribute_type)) {
         attribute = (const rsec_py_attribute *)attribute->parent;
     }
     return attribute;

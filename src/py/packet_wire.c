@@ -243,11 +243,16 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
 
 /* Whether the store holds what the octets received say, so that nothing was changed since: 1, 0, -1. */
 static int is_unchanged(rsec_py_packet *self) {
-    if (self->raw_packet == Py_None || (self->obfuscated != NULL && self->obfuscated != Py_None)) {
+    rsec_packet_facts facts;
+    size_t off;
+    if (self->store == NULL) {
+        return self->obfuscated == NULL || self->obfuscated == Py_None;
+    }
+    if (!PyBytes_Check(self->raw_packet) || (self->obfuscated != NULL && self->obfuscated != Py_None)) {
         return 0;
     }
-    if (self->store == NULL) {
-        return 1;
+    if (rsec_packet_scan(rsec_py_bytes_view(self->raw_packet), &facts, &off) != RSEC_OK) {
+        return 0; /* raw_packet may be assigned, anything */
     }
     rsec_py_packet *fresh = rsec_py_packet_alloc(self->state, self->state->packet_base);
     if (fresh == NULL) {
