@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _mixed(keys: list[Any], labels: list[str]) -> set[Any]:
 
 
 def _hex(octets: bytes | None) -> str | None:
-    return octets.hex() if octets is not None else None
+    return octets.hex() if isinstance(octets, bytes) else None
 
 
 def _octets(octets: bytes) -> str:
@@ -180,16 +181,22 @@ def _field(data: Mapping[str, Any], field: str, length: int | None = None) -> by
 
 def _version(data: Mapping[str, Any]) -> RadiusVersion:
     value = data.get("radius_version", "1.0")
-    if value not in _VERSIONS:
+    if not isinstance(value, str) or value not in _VERSIONS:
         raise ValueError(f"radius_version: expected '1.0' or '1.1', found {value!r}")
     return _VERSIONS[value]
 
 
 def _from_digits(field: str, digits: Any) -> bytes:
+    """The value itself is in no message: it may be a password."""
+    if not isinstance(digits, str):
+        raise ValueError(f"{field}: expected hexadecimal digits, found {type(digits).__name__}")
     try:
         return bytes.fromhex(digits)
-    except (TypeError, ValueError):
-        raise ValueError(f"{field}: expected hexadecimal digits, found {digits!r}") from None
+    except ValueError:
+        other = next((at for at, digit in enumerate(digits) if digit not in string.hexdigits), len(digits))
+        raise ValueError(
+            f"{field}: expected pairs of hexadecimal digits, found something else at character {other} of {len(digits)}"
+        ) from None
 
 
 def _add(packet: Packet, label: str, value: Any) -> None:
@@ -197,7 +204,7 @@ def _add(packet: Packet, label: str, value: Any) -> None:
     if not isinstance(label, str):
         raise ValueError(f"attributes: expected a name, found {label!r}")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"attribute {label}: expected text or a number, found {value!r}")
+        raise ValueError(f"attribute {label}: expected text or a number, found {type(value).__name__}")
     is_octets = isinstance(value, str) and value.startswith("0x")
     plain = _from_digits(f"attribute {label}", str(value)[2:]) if is_octets else value
     match = _NUMBERS.fullmatch(label)
@@ -209,7 +216,7 @@ def _add(packet: Packet, label: str, value: Any) -> None:
     elif isinstance(plain, bytes):
         _add_octets(packet, label, [int(number) for number in match[1].split(".")], plain)
     else:
-        raise ValueError(f"attribute {label}: expected octets, 0x and hexadecimal digits, found {value!r}")
+        raise ValueError(f"attribute {label}: expected octets, 0x and hexadecimal digits, found {type(value).__name__}")
 
 
 def _add_octets(packet: Packet, label: str, numbers: list[int], octets: bytes) -> None:

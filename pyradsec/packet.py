@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import hmac
 import logging
+import reprlib
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from pyradsec import _core, _packet_json, _packet_text, _packet_trace, tools
@@ -96,6 +97,17 @@ def _copied(stored: Any) -> Any:
     return list(stored) if isinstance(stored, list) else stored
 
 
+def _pairs(other: Any) -> Iterable[tuple[Any, Any]]:
+    """What update() takes, as dict.update() takes it. Nothing is shared with a packet."""
+    if isinstance(other, Packet):
+        return [(key, _copied(value)) for key, value in other.items()]
+    if hasattr(other, "keys"):
+        keys = other.keys()
+        return ((key, other[key]) for key in keys)
+    pairs: Iterable[tuple[Any, Any]] = other
+    return pairs
+
+
 class Packet(SignedPacket):
     """A RADIUS packet: a mapping of its attributes with a header (RFC 2865 §3).
 
@@ -155,9 +167,9 @@ class Packet(SignedPacket):
         return self[key]
 
     def update(self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **attributes: Any) -> None:
-        """Assigns each key and value of a mapping or of pairs, then each keyword."""
-        pairs = ((key, other[key]) for key in other) if isinstance(other, Mapping) else other
-        for key, value in pairs:
+        """Assigns each key and value of a mapping or of pairs, then each keyword. What another packet holds is copied
+        octet by octet, tags and all."""
+        for key, value in _pairs(other):
             self[key] = value
         for key, value in attributes.items():
             self[key] = value
@@ -179,6 +191,15 @@ class Packet(SignedPacket):
             raise KeyError("the packet has no attributes")
         key = next(reversed(store)) if last else next(iter(store))
         return key, store.pop(key)
+
+    def __reversed__(self) -> Iterator[Any]:
+        keys: Iterator[Any] = reversed(self._store())
+        return keys
+
+    def __ior__(self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Self:
+        """packet |= other: update(other)."""
+        self.update(other)
+        return self
 
     def move_to_end(self, key: Any, last: bool = True) -> None:
         """Moves a storage key to the end, or to the front. KeyError when it is missing."""
@@ -223,6 +244,7 @@ class Packet(SignedPacket):
 
     # --- views ---
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return _packet_text.line(self)
 

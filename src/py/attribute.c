@@ -517,13 +517,19 @@ size_t rsec_py_attribute_width(const rsec_py_attribute *attribute) {
 
 /* --- values --- */
 
-/* Puts the attribute's name in front of a TypeError's or ValueError's words. Returns NULL. */
+/* Puts the attribute's name in front of a TypeError's or ValueError's words; those about a password or a key would tell it and
+ * are left out. Returns NULL. */
 static PyObject *name_error(const rsec_py_attribute *attribute) {
     if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError)) {
         PyObject *type, *value, *trace;
         PyErr_Fetch(&type, &value, &trace);
         PyObject *kind = PyErr_GivenExceptionMatches(type, PyExc_ValueError) ? PyExc_ValueError : PyExc_TypeError;
-        PyErr_Format(kind, "attribute %S: %S", attribute->name, value != NULL ? value : Py_None);
+        if (attribute->encrypt != 0) {
+            PyErr_Format(kind, "attribute %S: expected a value that fits %s, found another one, not shown",
+                         attribute->name, rsec_data_type_name(attribute->type));
+        } else {
+            PyErr_Format(kind, "attribute %S: %S", attribute->name, value != NULL ? value : Py_None);
+        }
         Py_XDECREF(type);
         Py_XDECREF(value);
         Py_XDECREF(trace);

@@ -389,7 +389,13 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
             PyErr_Clear(); /* something else than a dictionary: no names */
         }
     }
-    int rc = raw != NULL ? 0 : -1;
+    PyObject *seen = NULL;
+    if (raw != NULL && self->obfuscated != NULL && self->obfuscated != Py_None) {
+        seen = rsec_py_packet_over(self,
+                                   raw); /* what set_obfuscated() was given is in no store but that of the octets */
+        walk.packet = (rsec_py_packet *)seen;
+    }
+    int rc = raw != NULL && walk.packet != NULL ? 0 : -1;
     bool is_v11 = rsec_py_packet_is_v11(self);
     if (raw != NULL) {
         walk.attrs = rsec_packet_attrs(rsec_py_bytes_view(raw));
@@ -408,6 +414,7 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
         Py_CLEAR(walk.items);
     }
     Py_XDECREF(raw);
+    Py_XDECREF(seen);
     Py_XDECREF(walk.names);
     Py_XDECREF(walk.done);
     return walk.items;

@@ -62,7 +62,7 @@ static PyObject *number_of(rsec_data_type type, PyObject *value) {
     if (number == NULL && (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
                            PyErr_ExceptionMatches(PyExc_OverflowError))) {
         PyErr_Clear();
-        (void)PyErr_Format(PyExc_TypeError, "%s: expected a number, found %R", names[type], value);
+        (void)PyErr_Format(PyExc_TypeError, "%s: expected a number, found %.100R", names[type], value);
     }
     return number;
 }
@@ -93,7 +93,7 @@ static PyObject *encode_number(rsec_data_type type, PyObject *value) {
     }
     Py_DECREF(number);
     if (!is_good) {
-        return PyErr_Format(PyExc_ValueError, "%s: %R is out of range: expected %lld to %llu", names[type], value,
+        return PyErr_Format(PyExc_ValueError, "%s: %.100R is out of range: expected %lld to %llu", names[type], value,
                             least, most);
     }
     uint8_t octets[8];
@@ -145,7 +145,7 @@ static PyObject *octets_of(rsec_data_type type, PyObject *value, size_t max) {
 }
 
 /* "0x0102" as octets. */
-static PyObject *encode_hex(PyObject *value, const char *text, size_t len, size_t max) {
+static PyObject *encode_hex(const char *text, size_t len, size_t max) {
     if ((len - 2) / 2 > max) {
         return too_long(RSEC_TYPE_OCTETS, (Py_ssize_t)(len - 2) / 2, max);
     }
@@ -156,7 +156,11 @@ static PyObject *encode_hex(PyObject *value, const char *text, size_t len, size_
     size_t num = (size_t)PyBytes_GET_SIZE(bytes);
     if (rsec_hex_parse(text, len, (uint8_t *)PyBytes_AS_STRING(bytes), &num) != RSEC_OK) {
         Py_DECREF(bytes);
-        return PyErr_Format(PyExc_ValueError, "octets: %R is not hexadecimal", value);
+        size_t at = 2 + strspn(text + 2, "0123456789abcdefABCDEF");
+        return PyErr_Format(PyExc_ValueError,
+                            "octets: expected pairs of hexadecimal digits behind 0x, found something else at character "
+                            "%zu of %zu", /* the value is not told: it may be a key */
+                            at, len);
     }
     return bytes;
 }
@@ -169,7 +173,7 @@ static PyObject *encode_text(rsec_data_type type, PyObject *value, size_t max) {
         return NULL;
     }
     if (type == RSEC_TYPE_OCTETS && len >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-        return encode_hex(value, text, (size_t)len, max);
+        return encode_hex(text, (size_t)len, max);
     }
     if (type == RSEC_TYPE_OCTETS && len > 0 && len <= 10 && strspn(text, "0123456789") == (size_t)len) {
         unsigned long long number = strtoull(text, NULL, 10);
@@ -213,7 +217,7 @@ static PyObject *encode_filter(PyObject *value, size_t max) {
     }
     PyObject *found = PyUnicode_DecodeUTF8((const char *)word.ptr, (Py_ssize_t)word.len, "replace");
     if (found != NULL) {
-        (void)PyErr_Format(PyExc_ValueError, "abinary: expected %s, found %R", expected[fault], found);
+        (void)PyErr_Format(PyExc_ValueError, "abinary: expected %s, found %.100R", expected[fault], found);
         Py_DECREF(found);
     }
     return NULL;
@@ -339,7 +343,7 @@ static PyObject *encode_address(rsec_data_type type, PyObject *value) {
     size_t octets_len;
     rsec_status status = parse_text(type, utf8, (size_t)len, octets, &octets_len);
     if (status != RSEC_OK) {
-        (void)PyErr_Format(PyExc_ValueError, "%s: expected %s, found %R", names[type], address_noun(type), text);
+        (void)PyErr_Format(PyExc_ValueError, "%s: expected %s, found %.100R", names[type], address_noun(type), text);
     }
     Py_DECREF(text);
     return status == RSEC_OK ? rsec_py_bytes(rsec_view_of(octets, octets_len)) : NULL;

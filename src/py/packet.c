@@ -1,5 +1,7 @@
 #include "py/packet.h"
 
+#include "py/arguments.h"
+
 #include <openssl/rand.h>
 #include <string.h>
 #include <structmember.h>
@@ -270,7 +272,13 @@ PyDoc_STRVAR(
     "§3). With radius_version V1_1 the token takes the place of id and authenticator, and a Message-Authenticator is\n"
     "left out (RFC 9765 §4.1, §5.2). What the packet held before is gone. PacketError when they are not one.");
 
-static PyObject *packet_decode(PyObject *op, PyObject *raw) {
+static PyObject *packet_decode(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
+    static const char *const argument_names[] = {"packet"};
+    static const rsec_py_signature signature = {"decode_packet", argument_names, 1, 1};
+    PyObject *raw;
+    if (rsec_py_arguments_take(&signature, args, num, names, &raw) < 0) {
+        return NULL;
+    }
     if (!PyBytes_Check(raw)) {
         return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
     }
@@ -431,7 +439,7 @@ static PyGetSetDef packet_getset[] = {
 
 static PyMethodDef packet_own_methods[] = {
     {"_setup", (PyCFunction)(void (*)(void))packet_setup, METH_FASTCALL, setup_doc},
-    {"decode_packet", packet_decode, METH_O, decode_doc},
+    {"decode_packet", (PyCFunction)(void (*)(void))packet_decode, METH_FASTCALL | METH_KEYWORDS, decode_doc},
     {NULL, NULL, 0, NULL},
 };
 

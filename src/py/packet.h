@@ -102,6 +102,9 @@ int rsec_py_packet_add_keyword(rsec_py_packet *self, PyObject *keyword, PyObject
 /* The octets received where nothing was changed since, else those that would be sent, without digests. New reference. */
 PyObject *rsec_py_packet_octets(rsec_py_packet *self);
 
+/* A PacketBase over the octets `raw`, bytes, with this one's header fields, secret, dictionary and peer. New reference. */
+PyObject *rsec_py_packet_over(rsec_py_packet *self, PyObject *raw);
+
 /* parse_packet(), a function of the module. */
 extern PyMethodDef rsec_py_packet_parse_functions[];
 

@@ -2,6 +2,7 @@
  * containers; a container's own name stands for a dict of what is in it. */
 #include "py/packet_values.h" /* Python.h comes before every system header */
 
+#include "py/arguments.h"
 #include "py/dictionary.h"
 
 #include <string.h>
@@ -96,6 +97,9 @@ static PyObject *read_values(rsec_py_packet *self, const rsec_py_target *at) {
     if (type == RSEC_ATTR_VENDOR_SPECIFIC || (type == RSEC_ATTR_MESSAGE_AUTHENTICATOR && rsec_py_packet_is_v11(self))) {
         rc = find_stored(self, &at->place, &stored);
         rc = rc == 1 ? rsec_py_values_decode(self, at->place.attribute, at->tag, stored, &list) : rc;
+        if (rc == 0 && list == NULL && stored != NULL && PyList_GET_SIZE(stored) == 0 && at->tag == RSEC_PY_NO_TAG) {
+            list = PyList_New(0); /* there, without a value */
+        }
         Py_XDECREF(stored);
     } else {
         rc = type >= 0 && type <= 255 ? read_received(self, at, (uint8_t)type, &list) : 0;
@@ -386,28 +390,37 @@ static PyObject *packet_values(PyObject *op, PyObject *unused) {
     return rsec_py_packet_materialise(self) < 0 ? NULL : PyObject_CallMethod(self->store, "values", NULL);
 }
 
-static PyObject *packet_get(PyObject *op, PyObject *const *args, Py_ssize_t num) {
-    if (num < 1 || num > 2) {
-        return PyErr_Format(PyExc_TypeError, "get takes a key and a default, found %zd arguments", num);
+static PyObject *packet_get(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
+    static const char *const argument_names[] = {"key", "failobj"};
+    static const rsec_py_signature signature = {"get", argument_names, 2, 1};
+    PyObject *given[2];
+    if (rsec_py_arguments_take(&signature, args, num, names, given) < 0) {
+        return NULL;
     }
-    PyObject *value = rsec_py_packet_subscript(op, args[0]);
+    PyObject *value = rsec_py_packet_subscript(op, given[0]);
     if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
         PyErr_Clear();
-        return Py_NewRef(num == 2 ? args[1] : Py_None);
+        return Py_NewRef(given[1] != NULL ? given[1] : Py_None);
     }
     return value;
 }
 
-static PyObject *packet_has_key(PyObject *op, PyObject *key) {
-    int rc = rsec_py_packet_contains(op, key);
+static PyObject *packet_has_key(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
+    static const char *const argument_names[] = {"key"};
+    static const rsec_py_signature signature = {"has_key", argument_names, 1, 1};
+    PyObject *key;
+    int rc = rsec_py_arguments_take(&signature, args, num, names, &key);
+    rc = rc == 0 ? rsec_py_packet_contains(op, key) : rc;
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 
-static PyObject *packet_add_attribute(PyObject *op, PyObject *const *args, Py_ssize_t num) {
-    if (num != 2) {
-        return PyErr_Format(PyExc_TypeError, "add_attribute takes a name and a value, found %zd arguments", num);
-    }
-    return rsec_py_packet_add((rsec_py_packet *)op, args[0], args[1]) < 0 ? NULL : Py_NewRef(Py_None);
+static PyObject *packet_add_attribute(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
+    static const char *const argument_names[] = {"key", "value"};
+    static const rsec_py_signature signature = {"add_attribute", argument_names, 2, 2};
+    PyObject *given[2];
+    int rc = rsec_py_arguments_take(&signature, args, num, names, given);
+    rc = rc == 0 ? rsec_py_packet_add((rsec_py_packet *)op, given[0], given[1]) : rc;
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *packet_clear_all(PyObject *op, PyObject *unused) {
@@ -433,11 +446,13 @@ PyMethodDef rsec_py_packet_map_methods[] = {
      "keys()\n--\n\nA list: names where the dictionary knows the key, storage keys otherwise."},
     {"items", packet_items, METH_NOARGS, "items()\n--\n\nStorage keys and lists of octets."},
     {"values", packet_values, METH_NOARGS, "values()\n--\n\nLists of octets."},
-    {"get", (PyCFunction)(void (*)(void))packet_get, METH_FASTCALL,
+    {"get", (PyCFunction)(void (*)(void))packet_get, METH_FASTCALL | METH_KEYWORDS,
      "get(key, failobj=None)\n--\n\nAs packet[key], with failobj instead of a KeyError."},
-    {"has_key", packet_has_key, METH_O, "has_key(key)\n--\n\nThe same as `key in packet`."},
-    {"add_attribute", (PyCFunction)(void (*)(void))packet_add_attribute, METH_FASTCALL,
-     "add_attribute(name, value)\n--\n\nAppends a value, or each of a list or tuple. KeyError for an unknown name."},
+    {"has_key", (PyCFunction)(void (*)(void))packet_has_key, METH_FASTCALL | METH_KEYWORDS,
+     "has_key(key)\n--\n\nThe same as `key in packet`."},
+    {"add_attribute", (PyCFunction)(void (*)(void))packet_add_attribute, METH_FASTCALL | METH_KEYWORDS,
+     "add_attribute(key, value)\n--\n\nAppends a value, or each of a list or tuple, to what is under the name `key`. "
+     "KeyError for an unknown one."},
     {"clear", packet_clear_all, METH_NOARGS, "clear()\n--\n\nRemoves all attributes."},
     {"_store", packet_store, METH_NOARGS,
      "_store()\n--\n\nThe dict of storage key -> list of octets, or dict of a container, itself."},

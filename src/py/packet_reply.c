@@ -120,17 +120,23 @@ static PyObject *packet_create_reply(PyObject *op, PyObject *const *args, Py_ssi
     int kind;
     long code;
     bool takes_code;
-    if (num != 0) {
-        PyErr_SetString(PyExc_TypeError, "create_reply() takes keywords only");
-        return NULL;
-    }
     if (reply_kind(self, &kind, &code, &takes_code) < 0) {
         return NULL;
     }
+    if (num > 1 || (num == 1 && !PyObject_TypeCheck(op, self->state->kinds[RSEC_PY_STATUS]))) {
+        PyErr_SetString(PyExc_TypeError, "create_reply() takes keywords only, that of a StatusPacket a code first");
+        return NULL;
+    }
+    options.code = num == 1 ? args[0] : NULL;
+    args += num; /* the keywords' values */
     /* Options first: the octets of packet= come before attributes, wherever it stands. */
     uint64_t is_option = 0;
     for (Py_ssize_t i = 0; i < keywords; i++) {
         PyObject **option = option_of(&options, PyTuple_GET_ITEM(names, i));
+        if (option == &options.code && num > 0) {
+            PyErr_SetString(PyExc_TypeError, "create_reply() was given code twice");
+            return NULL;
+        }
         if (option != NULL && i < 64) {
             *option = args[i];
             is_option |= UINT64_C(1) << i;

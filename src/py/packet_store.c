@@ -499,8 +499,8 @@ static size_t write_elements(const rsec_py_attribute *attribute, PyObject *list,
         PyObject *octets = PyList_GET_ITEM(list, i);
         size_t num = PyBytes_Check(octets) ? (size_t)PyBytes_GET_SIZE(octets) : RSEC_PACKET_MAX;
         if (num > RSEC_ATTR_VALUE_MAX || num + RSEC_ATTR_HEADER_LEN > RSEC_PACKET_MAX - len) {
-            PyErr_Format(PyExc_ValueError, "attribute %S: value %zd: expected at most %d octets, found %R",
-                         attribute->name, i, RSEC_ATTR_VALUE_MAX, octets);
+            PyErr_Format(PyExc_ValueError, "attribute %S: value %zd: expected at most %d octets, found a %.100s",
+                         attribute->name, i, RSEC_ATTR_VALUE_MAX, Py_TYPE(octets)->tp_name);
             return 0;
         }
         out[len] = code;

@@ -3,6 +3,7 @@
 
 #include "crypto/authenticator.h"
 #include "crypto/hide.h"
+#include "py/arguments.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -302,13 +303,9 @@ PyDoc_STRVAR(
     "A PacketBase over the octets of a packet, with this one's header fields, secret, dictionary and peer, to look\n"
     "at. The trace is not shown it.");
 
-static PyObject *packet_over(PyObject *op, PyObject *raw) {
-    rsec_py_packet *self = (rsec_py_packet *)op;
+PyObject *rsec_py_packet_over(rsec_py_packet *self, PyObject *raw) {
     rsec_packet_facts facts;
     size_t off;
-    if (!PyBytes_Check(raw)) {
-        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
-    }
     rsec_status status = rsec_packet_scan(rsec_py_bytes_view(raw), &facts, &off);
     if (status != RSEC_OK) {
         return rsec_py_fail_scan(self->state, status, rsec_py_bytes_view(raw), off);
@@ -331,6 +328,13 @@ static PyObject *packet_over(PyObject *op, PyObject *raw) {
         Py_CLEAR(seen);
     }
     return (PyObject *)seen;
+}
+
+static PyObject *packet_over(PyObject *op, PyObject *raw) {
+    if (!PyBytes_Check(raw)) {
+        return PyErr_Format(PyExc_TypeError, "packet: expected bytes, found %.100s", Py_TYPE(raw)->tp_name);
+    }
+    return rsec_py_packet_over((rsec_py_packet *)op, raw);
 }
 
 /* --- passwords --- */
@@ -434,9 +438,18 @@ PyDoc_STRVAR(
     "Salt and hidden octets of a value, str or bytes of at most 239 octets (RFC 2868 §3.5), with the secret and\n"
     "the authenticator, which is made when there is none. In RADIUS/1.1 the value's own octets.");
 
-static PyObject *packet_salt_crypt(PyObject *op, PyObject *value) {
+/* The one argument of salt_crypt() and salt_decrypt(), borrowed. */
+static PyObject *take_value(const char *function, PyObject *const *args, Py_ssize_t num, PyObject *names) {
+    static const char *const argument_names[] = {"value"};
+    const rsec_py_signature signature = {function, argument_names, 1, 1};
+    PyObject *value;
+    return rsec_py_arguments_take(&signature, args, num, names, &value) == 0 ? value : NULL;
+}
+
+static PyObject *packet_salt_crypt(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
     rsec_py_packet *self = (rsec_py_packet *)op;
-    PyObject *bytes = rsec_py_encode(RSEC_TYPE_STRING, value, RSEC_ATTR_VALUE_MAX);
+    PyObject *value = take_value("salt_crypt", args, num, names);
+    PyObject *bytes = value != NULL ? rsec_py_encode(RSEC_TYPE_STRING, value, RSEC_ATTR_VALUE_MAX) : NULL;
     rsec_view secret, authenticator;
     uint8_t out[RSEC_ATTR_VALUE_MAX], salt[2];
     size_t len = sizeof out;
@@ -464,12 +477,13 @@ PyDoc_STRVAR(
     "reply that create_reply(packet=…) parsed this is `request_authenticator`, else `authenticator`. In RADIUS/1.1\n"
     "the same octets. PacketError when they do not decode.");
 
-static PyObject *packet_salt_decrypt(PyObject *op, PyObject *value) {
+static PyObject *packet_salt_decrypt(PyObject *op, PyObject *const *args, Py_ssize_t num, PyObject *names) {
     rsec_py_packet *self = (rsec_py_packet *)op;
+    PyObject *value = take_value("salt_decrypt", args, num, names);
     rsec_view secret, authenticator;
     uint8_t out[RSEC_PACKET_MAX];
     size_t len = sizeof out;
-    if (expect_bytes(value, "the salted value") < 0) {
+    if (value == NULL || expect_bytes(value, "the salted value") < 0) {
         return NULL;
     }
     if (rsec_py_packet_is_v11(self)) {
@@ -499,7 +513,7 @@ PyMethodDef rsec_py_packet_wire_methods[] = {
     {"_pw_crypt", packet_pw_crypt, METH_O, pw_crypt_doc},
     {"_pw_decrypt", packet_pw_decrypt, METH_O, pw_decrypt_doc},
     {"_pw_decrypt_octets", packet_pw_decrypt_octets, METH_O, pw_decrypt_octets_doc},
-    {"salt_crypt", packet_salt_crypt, METH_O, salt_crypt_doc},
-    {"salt_decrypt", packet_salt_decrypt, METH_O, salt_decrypt_doc},
+    {"salt_crypt", (PyCFunction)(void (*)(void))packet_salt_crypt, METH_FASTCALL | METH_KEYWORDS, salt_crypt_doc},
+    {"salt_decrypt", (PyCFunction)(void (*)(void))packet_salt_decrypt, METH_FASTCALL | METH_KEYWORDS, salt_decrypt_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,8 +1,9 @@
-"""Packets whose values, keys or dictionary have code of their own that changes them under way: an answer or an exception, never
-a look at what is gone."""
+"""Packets whose values, keys or dictionary have code of their own that changes them under way: an answer or an
+exception, never a look at what is gone."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def test_a_name_that_clears_the_packet_while_it_is_looked_up(dictionary: Diction
 
 
 @pytest.mark.parametrize(
-    "number, does",
+    ("number", "does"),
     [
         (79, lambda packet: packet.has_eap_message()),
         (80, lambda packet: packet.has_message_authenticator()),
@@ -128,12 +129,9 @@ def test_an_attribute_that_loses_its_name_while_values_are_decoded(
     raw = made(dictionary, Group_Text="x").request_packet()
     inside = dictionary["Group-Text"]
     inside.values.backward[Rival(b"x", lambda: setattr(inside, "name", object()))] = "a value"
-    try:
+    with contextlib.suppress(*REFUSALS):
         does(parse_packet(raw, b"xyzzy", dictionary))
-    except REFUSALS as error:
-        assert str(error)
-    else:
-        assert inside.name != "Group-Text"
+    assert inside.name != "Group-Text"
 
 
 @pytest.mark.parametrize("field", ["name", "code", "parent", "values", "sub_attributes"])
@@ -144,10 +142,8 @@ def test_an_attribute_that_loses_a_field_while_values_are_decoded(
     raw = made(dictionary, Group_Text="x").request_packet()
     inside = dictionary["Group-Text"]
     inside.values.backward[Rival(b"x", lambda: hasattr(inside, field) and delattr(inside, field))] = "a value"
-    try:
+    with contextlib.suppress(*REFUSALS):
         does(parse_packet(raw, b"xyzzy", dictionary))
-    except REFUSALS as error:
-        assert str(error)
     assert not hasattr(inside, field)
 
 
