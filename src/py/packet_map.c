@@ -186,6 +186,44 @@ static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObje
     return rc;
 }
 
+/* Whether a name stands for the values with one tag, and not for all of an attribute. */
+static bool is_tagged(const rsec_py_target *at) {
+    return at->tag != RSEC_PY_NO_TAG && !rsec_py_attribute_is_container(at->place.attribute);
+}
+
+/* Puts `encoded` in the place of the values under `key` that have the tag; those of other tags stay. */
+static int set_tagged(const rsec_py_target *at, PyObject *holder, PyObject *key, PyObject *encoded) {
+    PyObject *there = Py_XNewRef(PyDict_GetItemWithError(holder, key)), *made = NULL;
+    if (there != NULL && PyList_Check(there)) {
+        bool is_found;
+        made = rsec_py_values_replace(at->place.attribute, at->tag, there, encoded, &is_found);
+    } else if (PyErr_Occurred() == NULL) {
+        made = Py_NewRef(encoded);
+    }
+    int rc = made != NULL ? PyDict_SetItem(holder, key, made) : -1;
+    Py_XDECREF(there);
+    Py_XDECREF(made);
+    return rc;
+}
+
+/* Takes the values that have the tag out of what is under `key`: 1, with is_last when no others stay, which leaves the key
+ * to the caller; 0 when there are none; -1. */
+static int delete_tagged(const rsec_py_target *at, PyObject *holder, PyObject *key, bool *is_last) {
+    PyObject *there = Py_XNewRef(PyDict_GetItemWithError(holder, key));
+    bool is_found = false;
+    int rc = there == NULL && PyErr_Occurred() != NULL ? -1 : 0;
+    *is_last = false;
+    if (there != NULL && PyList_Check(there)) {
+        PyObject *rest = rsec_py_values_replace(at->place.attribute, at->tag, there, NULL, &is_found);
+        *is_last = rest != NULL && is_found && PyList_GET_SIZE(rest) == 0;
+        rc = rest == NULL ? -1 : is_found;
+        rc = rc == 1 && !*is_last && PyDict_SetItem(holder, key, rest) < 0 ? -1 : rc;
+        Py_XDECREF(rest);
+    }
+    Py_XDECREF(there);
+    return rc;
+}
+
 /* A change makes the octets received a thing of the past for everything but verification. */
 static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool appends) {
     rsec_py_target at;
@@ -200,7 +238,7 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
                             ? rsec_py_container_encode(self, at.place.attribute, value, at.place.depth + 1)
                             : rsec_py_values_encode(self, &at, value);
     int rc = encoded != NULL ? rsec_py_packet_materialise(self) : -1;
-    if (rc == 0 && !appends && at.place.depth == 0) {
+    if (rc == 0 && !appends && at.place.depth == 0 && !is_tagged(&at)) {
         PyObject *store = Py_NewRef(self->store); /* comparing keys may run code that clears the packet */
         rc = PyDict_SetItem(store, at.place.key, encoded);
         Py_DECREF(store);
@@ -208,7 +246,9 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
         PyObject *store = Py_NewRef(self->store), *holder, *key; /* what is looked up may have code of its own */
         rc = rsec_py_place_holder(self, store, &at.place, true, true, &holder, &key);
         if (rc == 1) {
-            rc = appends ? append_encoded(self, &at, holder, key, encoded) : PyDict_SetItem(holder, key, encoded);
+            rc = appends          ? append_encoded(self, &at, holder, key, encoded)
+                 : is_tagged(&at) ? set_tagged(&at, holder, key, encoded)
+                                  : PyDict_SetItem(holder, key, encoded);
             Py_DECREF(holder);
             Py_DECREF(key);
         }
@@ -227,7 +267,7 @@ int rsec_py_packet_add(rsec_py_packet *self, PyObject *name, PyObject *value) {
     return set_named(self, name, value, true);
 }
 
-/* Deletes what is under a name; containers that it leaves empty go too. */
+/* Deletes what is under a name, with a tag only its values; containers that it leaves empty go too. */
 static int delete_named(rsec_py_packet *self, PyObject *name) {
     rsec_py_target at;
     PyObject *holder, *key;
@@ -245,9 +285,12 @@ static int delete_named(rsec_py_packet *self, PyObject *name) {
         rc = rsec_py_place_holder(self, store, &at.place, false, true, &holder, &key);
         goes_on = false;
         if (rc == 1) {
-            rc = is_first ? PyDict_Contains(holder, key) : 1;
-            rc = rc == 1 ? (PyDict_DelItem(holder, key) < 0 ? -1 : 1) : rc;
-            goes_on = rc == 1 && at.place.depth > 0 && PyDict_GET_SIZE(holder) == 0;
+            bool is_whole = true;
+            if (is_first) {
+                rc = is_tagged(&at) ? delete_tagged(&at, holder, key, &is_whole) : PyDict_Contains(holder, key);
+            }
+            rc = rc == 1 && is_whole ? (PyDict_DelItem(holder, key) < 0 ? -1 : 1) : rc;
+            goes_on = rc == 1 && is_whole && at.place.depth > 0 && PyDict_GET_SIZE(holder) == 0;
             Py_DECREF(holder);
             Py_DECREF(key);
         }
@@ -313,7 +356,7 @@ int rsec_py_packet_contains(PyObject *op, PyObject *name) {
         return rc;
     }
     long type = is_direct(self, &at) && at.tag == RSEC_PY_NO_TAG ? PyLong_AsLong(at.place.key) : -1;
-    if (at.tag != RSEC_PY_NO_TAG && !rsec_py_attribute_is_container(at.place.attribute)) {
+    if (is_tagged(&at)) {
         PyObject *list = read_values(self, &at);
         rc = list != NULL ? 1 : PyErr_Occurred() != NULL ? -1 : 0;
         Py_XDECREF(list);

@@ -165,14 +165,18 @@ static rsec_status hide_salted(rsec_py_packet *self, rsec_view clear, uint8_t *o
 
 /* --- decoding --- */
 
+static bool carries_tag(const rsec_py_attribute *attribute, int tag, rsec_view octets) {
+    return octets.len > 0 && octets.ptr[0] == tag && (!attribute->has_tag || tag <= TAG_MAX);
+}
+
 PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets) {
     uint8_t untagged[4];
+    if (tag != RSEC_PY_NO_TAG && !carries_tag(attribute, tag, octets)) {
+        return NULL;
+    }
     if (attribute->has_tag && octets.len > 0) {
         bool is_number = attribute->type == RSEC_TYPE_INTEGER && attribute->encrypt == 0;
         bool is_tagged = octets.ptr[0] <= TAG_MAX;
-        if (tag != RSEC_PY_NO_TAG && (!is_tagged || octets.ptr[0] != tag)) {
-            return NULL;
-        }
         if (is_number && octets.len == 4) {
             memcpy(untagged, octets.ptr, 4);
             untagged[0] = 0;
@@ -180,8 +184,6 @@ PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *at
         } else if (is_tagged) {
             octets = rsec_view_part(octets, 1, octets.len - 1);
         }
-    } else if (tag != RSEC_PY_NO_TAG && !(octets.len > 0 && octets.ptr[0] == tag)) {
-        return NULL;
     }
     if (attribute->encrypt == 1) {
         return rsec_py_bytes(octets); /* what pw_decrypt takes, always */
@@ -240,6 +242,30 @@ int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribu
         Py_DECREF(element);
     }
     return rc;
+}
+
+PyObject *rsec_py_values_replace(const rsec_py_attribute *attribute, int tag, PyObject *stored, PyObject *with,
+                                 bool *is_found) {
+    PyObject *list = PyList_New(0);
+    Py_ssize_t place = -1;
+    int rc = list != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
+        PyObject *element = PyList_GET_ITEM(stored, i); /* nothing here runs code that could take it away */
+        if (!PyBytes_Check(element) || !carries_tag(attribute, tag, rsec_py_bytes_view(element))) {
+            rc = PyList_Append(list, element);
+        } else if (place < 0) {
+            place = PyList_GET_SIZE(list);
+        }
+    }
+    *is_found = place >= 0;
+    if (rc == 0 && with != NULL) {
+        place = place >= 0 ? place : PyList_GET_SIZE(list);
+        rc = PyList_SetSlice(list, place, place, with);
+    }
+    if (rc < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
 }
 
 /* --- encoding --- */

@@ -37,6 +37,11 @@ int rsec_py_value_append(rsec_py_packet *self, const rsec_py_attribute *attribut
 int rsec_py_values_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, PyObject *stored,
                           PyObject **list);
 
+/* The elements of the list `stored` with the list `with`, or nothing where that is NULL, in the place of those that carry
+ * `tag`; at the end when none does. New list; is_found: whether there was one. */
+PyObject *rsec_py_values_replace(const rsec_py_attribute *attribute, int tag, PyObject *stored, PyObject *with,
+                                 bool *is_found);
+
 /* What the store keeps for `value` or, of a list or tuple, for each of its elements: a new list. */
 PyObject *rsec_py_values_encode(rsec_py_packet *self, const rsec_py_target *target, PyObject *value);
 

@@ -509,6 +509,14 @@ def test_tags_in_containers(dictionary: Dictionary) -> None:
     assert made["Tlv-Tagged:2"] == [7]
     assert "Tlv-Tagged:2" in made
     assert "Tlv-Tagged:3" not in made
+    made["Tlv-Tagged:1"] = 8
+    assert made["Tlv-Tagged"] == [8, 7]
+    with pytest.raises(KeyError):
+        del made["Tlv-Tagged:3"]
+    del made["Tlv-Tagged:1"]
+    assert made[101] == {6: [b"\2\0\0\7"]}
+    del made["Tlv-Tagged:2"]
+    assert 101 not in made
 
 
 # --- set_obfuscated ---

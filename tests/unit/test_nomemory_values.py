@@ -137,6 +137,21 @@ def operations(family: str) -> Iterator[Operation]:
                     del p[n]
 
             yield f"add {name}", lambda p=added, n=name, v=value: p.add_attribute(n, v), few
+        tagged = AuthPacket(dict=dictionary, **{"Tunnel-Type:1": 13, "T-Byte": 1})
+        tagged.add_attribute("Tunnel-Type:2", 3)
+
+        def both() -> None:
+            assert tagged["Tunnel-Type:1"] == [13]
+            assert tagged["Tunnel-Type:2"] in ([3], [4])
+            tagged["Tunnel-Type:2"] = 3
+
+        yield "write a tag", lambda: tagged.__setitem__("Tunnel-Type:2", 4), both
+
+        def first() -> None:
+            assert tagged["Tunnel-Type:1"] == [13]
+            tagged["Tunnel-Type:2"] = 3
+
+        yield "delete a tag", lambda: tagged.__delitem__("Tunnel-Type:2"), first
         yield "write nonsense", refused(lambda: packet.__setitem__("NAS-Port", "nonsense")), same
         yield "write an unknown name", refused(lambda: packet.__setitem__("No-Such", 1)), same
     elif family == "map":

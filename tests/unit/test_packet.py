@@ -389,6 +389,40 @@ def test_tags(dictionary: Dictionary) -> None:
     assert "Tunnel-Type:2" not in made
 
 
+def test_a_tag_is_written_and_deleted_without_the_others(dictionary: Dictionary) -> None:
+    """RFC 2868 §3.1: the tag groups the attributes of one tunnel; another tunnel's are not its business."""
+    made = Packet(dict=dictionary, **{"Tunnel-Type:1": "VLAN"})
+    made["Tunnel-Type:2"] = ["GRE", "L2TP"]
+    made.add_attribute("Tunnel-Type:1", "PPTP")
+    assert made[64] == [bytes((1, 0, 0, 13)), bytes((2, 0, 0, 10)), bytes((2, 0, 0, 3)), bytes((1, 0, 0, 1))]
+    made["Tunnel-Type:1"] = "ESP"
+    assert made["Tunnel-Type"] == ["ESP", "GRE", "L2TP"]
+    assert made.setdefault("Tunnel-Type:3", "AH") == ["AH"]
+    assert made.pop("Tunnel-Type:2") == ["GRE", "L2TP"]
+    assert made["Tunnel-Type"] == ["ESP", "AH"]
+    with pytest.raises(KeyError):
+        del made["Tunnel-Type:2"]
+    assert made["Tunnel-Type"] == ["ESP", "AH"]
+    del made["Tunnel-Type:1"], made["Tunnel-Type:3"]
+    assert list(made) == []
+    with pytest.raises(KeyError):
+        del made["Tunnel-Type:3"]
+    made["Tunnel-Type:1"] = "VLAN"
+    made["Tunnel-Type"] = "GRE"
+    assert made[64] == [bytes((0, 0, 0, 10))]
+
+
+def test_a_tag_of_a_received_packet_is_changed_without_the_others(dictionary: Dictionary) -> None:
+    sent = AuthPacket(dict=dictionary, secret=SECRET, **{"Tunnel-Password:1": "one", "Tunnel-Type:1": "VLAN"})
+    sent["Tunnel-Password:2"] = "two"
+    got = parse_packet(sent.request_packet(), SECRET, dictionary)
+    got["Tunnel-Password:1"] = "eins"
+    assert got["Tunnel-Password"] == ["eins", "two"]
+    del got["Tunnel-Password:2"]
+    assert got["Tunnel-Password"] == got["Tunnel-Password:1"] == ["eins"]
+    assert got["Tunnel-Type:1"] == ["VLAN"]
+
+
 # --- requests, replies, verification ---
 
 
