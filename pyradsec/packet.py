@@ -113,7 +113,7 @@ class Packet(SignedPacket):
 
         packet["User-Name"]         values by name: ["bob"]. KeyError when there is none
         packet["User-Name"] = "x"   replaces all values; add_attribute() appends
-        packet["Tunnel-Type:1"]     with the tag 1 (RFC 2868 §3.1)
+        packet["Tunnel-Type:1"]     with the tag 1 (RFC 2868 §3.1); written or deleted, other tags stay
         packet[1], packet[(9, 1)]   octets by number, or by vendor and number
         packet.attributes()         everything, one by one, in the order of the wire
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -70,6 +71,26 @@ def test_coa(port: int) -> None:
 def test_status(port: int) -> None:
     done = run("status_radsec.py", port)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_packets() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "packets.py")], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Access-Request id=7, 195 octets"
+    assert "    User-Password = <hidden>" in lines
+    assert "signed: True" in lines
+    assert "password: wonderland" in lines
+    assert "pairs: {'shell:priv-lvl': '15', 'ip:addr-pool': 'guests', 'ssid': 'lobby'}" in lines
+    assert "VLAN: ['42'] None" in lines
+    assert "limits: {'Acme-Rate': [100], 'Acme-Burst': [5, 10, 20]} [5, 10, 20]" in lines
+    assert lines[-4:-2] == ["answers the request: True", "tunnel password: ['s3cret']"]
+    logged = json.loads(lines[-2])
+    assert logged["attributes"]["User-Password"] == [None]
+    assert logged["attributes"]["Acme-Burst"] == [5, 10, 20]
+    assert lines[-1] == "the same again: True"
 
 
 def test_a_server_that_is_not_there_is_told_in_words() -> None:
