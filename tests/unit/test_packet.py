@@ -389,6 +389,21 @@ def test_tags(dictionary: Dictionary) -> None:
     assert "Tunnel-Type:2" not in made
 
 
+@pytest.mark.parametrize("name", ["User-Name", "Cisco-AVPair", "Message-Authenticator", "Tunnel-Type"])
+def test_an_empty_list_is_one(dictionary: Dictionary, name: str) -> None:
+    """What keys() has can be read: dict() of a packet depends on it."""
+    made = Packet(dict=dictionary, authenticator=bytes(16))
+    made[name] = []
+    assert name in made
+    assert made[name] == made.get(name) == []
+    assert dict(made) == {name: []}
+    assert f"{name}:1" not in made
+    assert made.pop(name) == []
+    assert name not in made
+    made[name] = []
+    assert made.attributes() == []
+
+
 def test_a_tag_is_written_and_deleted_without_the_others(dictionary: Dictionary) -> None:
     """RFC 2868 §3.1: the tag groups the attributes of one tunnel; another tunnel's are not its business."""
     made = Packet(dict=dictionary, **{"Tunnel-Type:1": "VLAN"})
