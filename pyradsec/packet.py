@@ -501,7 +501,7 @@ def class_of_code(code: int) -> type[Packet]:
 if TYPE_CHECKING:
 
     def parse_packet(
-        data: bytes, secret: bytes, dictionary: Any, radius_version: int = RadiusVersion.V1_0
+        data: tools.Octets, secret: bytes, dictionary: Any, radius_version: int = RadiusVersion.V1_0
     ) -> PacketImplementation | Packet: ...
 
 else:

@@ -94,7 +94,7 @@ async def main() -> None:
             reply = await client.send_packet(request)
             if reply is not None and reply.code == PacketType.AccessAccept:
                 print(reply["Reply-Message"], accepted)
-    packet = parse_packet(b"", b"radsec", dictionary)
+    packet = parse_packet(memoryview(b""), b"radsec", dictionary)
     print(packet.code, dict(packet), seen(packet), forms(dictionary))
 
 
