@@ -385,14 +385,15 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     PyObject *raw = walk.items != NULL && walk.done != NULL ? rsec_py_packet_octets(self) : NULL;
     if (raw != NULL && self->dict != NULL && self->dict != Py_None) {
         walk.names = rsec_py_dictionary_names(self->state, self->dict);
-        if (walk.names == NULL) {
+        if (walk.names == NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            Py_CLEAR(raw);
+        } else if (walk.names == NULL) {
             PyErr_Clear(); /* something else than a dictionary: no names */
         }
     }
     PyObject *seen = NULL;
     if (raw != NULL && self->obfuscated != NULL && self->obfuscated != Py_None) {
-        seen = rsec_py_packet_over(self,
-                                   raw); /* what set_obfuscated() was given is in no store but that of the octets */
+        seen = rsec_py_packet_over(self, raw); /* what set_obfuscated() was given is in no store but the octets' */
         walk.packet = (rsec_py_packet *)seen;
     }
     int rc = raw != NULL && walk.packet != NULL ? 0 : -1;
