@@ -15,7 +15,7 @@ esac
 tree=build/sanitize
 mkdir -p "$tree"
 # A copy, so that the ordinary build of this checkout stays as it is.
-for part in src pyradsec tests dict certs examples setup.py pyproject.toml README.md; do
+for part in src pyradsec tests dict certs docs examples bench setup.py pyproject.toml README.md; do
     rm -rf "${tree:?}/$part"
     cp -R "$part" "$tree/$part"
 done
