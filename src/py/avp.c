@@ -5,12 +5,10 @@
  */
 #include "py/packet_values.h" /* Python.h comes before every system header */
 
-#include "py/dictionary.h"
-
 #include <string.h>
 #include <structmember.h>
 
-enum { TAG_MAX = 0x1f /* RFC 2868 §3.1 */, VENDOR_MICROSOFT = 311, EVS_KEY_LEN = 4 };
+enum { VENDOR_MICROSOFT = 311, EVS_KEY_LEN = 4 };
 
 typedef struct {
     PyObject_HEAD rsec_py_packet *packet; /* whose dictionary, secret and authenticator the value is decoded with */
@@ -19,11 +17,11 @@ typedef struct {
     char is_secret;
 } py_avp;
 
-/* What the items are made for: the packet, its names, the items so far. */
+/* What the items are made for: the packet, its dictionary, the items so far. */
 typedef struct {
     rsec_py_packet *packet;
     rsec_view attrs; /* all attributes of the packet */
-    PyObject *names; /* dict: storage key -> name, or NULL without a dictionary */
+    rsec_py_tables tables;
     PyObject *items; /* list */
     PyObject *done;  /* set of the keys that were taken from the store */
 } walk_state;
@@ -77,52 +75,17 @@ static bool is_secret_vendor(PyObject *key, rsec_view octets) {
 
 /* --- making items --- */
 
-/* What the dictionary says about `name`: a new reference in *attribute, or NULL there; -1 with an exception. */
-static int attribute_named(rsec_py_packet *packet, PyObject *name, rsec_py_attribute **attribute) {
-    *attribute = NULL;
-    PyObject *attributes = rsec_py_dictionary_attributes(packet->state, packet->dict);
-    PyObject *found = attributes != NULL ? PyObject_GetItem(attributes, name) : NULL;
-    Py_XDECREF(attributes);
-    if (found == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_KeyError)) {
-            return -1;
-        }
-        PyErr_Clear();
-        return 0;
-    }
-    if (PyObject_TypeCheck(found, packet->state->attribute_type)) {
-        *attribute = (rsec_py_attribute *)found;
-    } else {
-        Py_DECREF(found); /* a dictionary of some other make */
-    }
-    return 0;
-}
-
-/* The name of a storage key and what the dictionary says about it: new references, or NULL both. */
-static int look_up(const walk_state *walk, PyObject *key, PyObject **name, rsec_py_attribute **attribute) {
-    *attribute = NULL;
-    *name = walk->names != NULL ? Py_XNewRef(PyDict_GetItemWithError(walk->names, key)) : NULL;
-    if (*name == NULL) {
-        return PyErr_Occurred() != NULL ? -1 : 0;
-    }
-    if (attribute_named(walk->packet, *name, attribute) < 0) {
-        Py_CLEAR(*name);
-        return -1;
-    }
-    return 0;
-}
-
 /* The tag that the octets carry (RFC 2868 §3.1), or -1. */
 static int tag_of(const rsec_py_attribute *attribute, rsec_view octets) {
-    if (attribute == NULL || !attribute->has_tag || octets.len == 0 || octets.ptr[0] > TAG_MAX) {
+    if (attribute == NULL || !attribute->has_tag || octets.len == 0 || octets.ptr[0] > RSEC_PY_TAG_MAX) {
         return -1;
     }
     return octets.ptr[0];
 }
 
-/* Appends an item. `name` and `attribute` may be NULL; `vendor` is 0 for none. All are borrowed. */
-static int add_item(const walk_state *walk, PyObject *key, PyObject *name, rsec_py_attribute *attribute,
-                    unsigned long vendor, PyObject *octets, size_t offset) {
+/* Appends an item. `attribute` may be NULL; `vendor` is 0 for none. All are borrowed. */
+static int add_item(const walk_state *walk, PyObject *key, rsec_py_attribute *attribute, unsigned long vendor,
+                    PyObject *octets, size_t offset) {
     PyTypeObject *type = walk->packet->state->avp_type;
     py_avp *item = (py_avp *)type->tp_alloc(type, 0);
     if (item == NULL) {
@@ -131,7 +94,7 @@ static int add_item(const walk_state *walk, PyObject *key, PyObject *name, rsec_
     int tag = tag_of(attribute, rsec_py_bytes_view(octets));
     item->packet = (rsec_py_packet *)Py_NewRef((PyObject *)walk->packet);
     item->attribute = (rsec_py_attribute *)Py_XNewRef((PyObject *)attribute);
-    item->name = Py_NewRef(name != NULL ? name : Py_None);
+    item->name = Py_NewRef(attribute != NULL && attribute->name != NULL ? attribute->name : Py_None);
     item->key = Py_NewRef(key);
     item->octets = Py_NewRef(octets);
     item->vendor = vendor != 0 ? PyLong_FromUnsignedLong(vendor) : Py_NewRef(Py_None);
@@ -175,30 +138,20 @@ static PyObject *path_to(PyObject *path, PyObject *number) {
     return longer;
 }
 
-/* The name of sub-attribute `number` and what the dictionary says about it; new references or NULL both. */
-static int look_up_sub(rsec_py_packet *packet, const rsec_py_attribute *parent, PyObject *number, PyObject **name,
+/* What the dictionary says about sub-attribute `number` of `parent`, which may be NULL: 1 and a new reference, 0 and NULL, -1. */
+static int look_up_sub(const walk_state *walk, const rsec_py_attribute *parent, PyObject *number,
                        rsec_py_attribute **attribute) {
-    *name = NULL;
-    *attribute = NULL;
-    PyObject *subs = parent != NULL ? parent->sub_attributes : NULL;
-    if (subs == NULL || !PyDict_Check(subs)) {
+    int overflow = 0;
+    long code = PyLong_Check(number) ? PyLong_AsLongAndOverflow(number, &overflow) : -1;
+    if (code < 0 || overflow != 0) {
+        *attribute = NULL;
         return 0;
     }
-    Py_INCREF(subs); /* comparing keys may run code that replaces it */
-    *name = Py_XNewRef(PyDict_GetItemWithError(subs, number));
-    Py_DECREF(subs);
-    if (*name == NULL) {
-        return PyErr_Occurred() != NULL ? -1 : 0;
-    }
-    if (attribute_named(packet, *name, attribute) < 0) {
-        Py_CLEAR(*name);
-        return -1;
-    }
-    return 0;
+    return rsec_py_tables_inside(&walk->tables, parent, code, attribute);
 }
 
-static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rsec_py_attribute *attribute,
-                      unsigned long vendor, PyObject *stored, size_t offset);
+static int add_stored(const walk_state *walk, PyObject *path, rsec_py_attribute *attribute, unsigned long vendor,
+                      PyObject *stored, size_t offset);
 
 static int add_container(const walk_state *walk, PyObject *path, const rsec_py_attribute *attribute,
                          unsigned long vendor, PyObject *stored, size_t offset) {
@@ -206,17 +159,16 @@ static int add_container(const walk_state *walk, PyObject *path, const rsec_py_a
     Py_ssize_t pos = 0;
     int rc = 0;
     while (rc == 0 && PyDict_Next(stored, &pos, &number, &inner)) {
-        PyObject *name = NULL, *longer = NULL;
+        PyObject *longer = NULL;
         rsec_py_attribute *sub = NULL;
         Py_INCREF(number);
         Py_INCREF(inner);
-        rc = look_up_sub(walk->packet, attribute, number, &name, &sub);
-        if (rc == 0) {
+        rc = look_up_sub(walk, attribute, number, &sub);
+        if (rc >= 0) {
             longer = path_to(path, number);
-            rc = longer != NULL ? add_stored(walk, longer, name, sub, vendor, inner, offset) : -1;
+            rc = longer != NULL ? add_stored(walk, longer, sub, vendor, inner, offset) : -1;
         }
         Py_XDECREF(longer);
-        Py_XDECREF(name);
         Py_XDECREF((PyObject *)sub);
         Py_DECREF(number);
         Py_DECREF(inner);
@@ -225,8 +177,8 @@ static int add_container(const walk_state *walk, PyObject *path, const rsec_py_a
 }
 
 /* Appends the items for what the store holds under `path`: a list of octets, or a dict of what a container holds. */
-static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rsec_py_attribute *attribute,
-                      unsigned long vendor, PyObject *stored, size_t offset) {
+static int add_stored(const walk_state *walk, PyObject *path, rsec_py_attribute *attribute, unsigned long vendor,
+                      PyObject *stored, size_t offset) {
     if (PyDict_Check(stored)) {
         if (Py_EnterRecursiveCall(" in the attributes of a packet") != 0) { /* a dict may have been put into itself */
             return -1;
@@ -245,7 +197,7 @@ static int add_stored(const walk_state *walk, PyObject *path, PyObject *name, rs
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(stored); i++) {
         PyObject *element = Py_NewRef(PyList_GET_ITEM(stored, i));
         PyObject *octets = octets_of(walk->packet, element);
-        rc = octets != NULL ? add_item(walk, key, name, attribute, vendor, octets, offset) : -1;
+        rc = octets != NULL ? add_item(walk, key, attribute, vendor, octets, offset) : -1;
         Py_XDECREF(octets);
         Py_DECREF(element);
     }
@@ -281,11 +233,9 @@ static int add_extended_vendors(const walk_state *walk, PyObject *wrapper, PyObj
         unsigned long vendor = PyLong_Check(PyTuple_GET_ITEM(key, 2))
                                    ? PyLong_AsUnsignedLongMask(PyTuple_GET_ITEM(key, 2))
                                    : 0;
-        PyObject *name;
         rsec_py_attribute *attribute;
-        int rc = look_up(walk, key, &name, &attribute);
-        rc = rc == 0 ? add_stored(walk, key, name, attribute, vendor, stored, offset) : rc;
-        Py_XDECREF(name);
+        int rc = rsec_py_tables_at(&walk->tables, key, &attribute);
+        rc = rc >= 0 ? add_stored(walk, key, attribute, vendor, stored, offset) : rc;
         Py_XDECREF((PyObject *)attribute);
         Py_DECREF(stored);
         Py_DECREF(key);
@@ -296,8 +246,8 @@ static int add_extended_vendors(const walk_state *walk, PyObject *wrapper, PyObj
 
 /* Appends what the store has made of the attribute under `key`, once: what a container holds, what was joined or cut up. 1
  * when that is done, 0 when the octets of the wire are all there is, -1. */
-static int add_from_store(const walk_state *walk, PyObject *key, PyObject *name, rsec_py_attribute *attribute,
-                          unsigned long vendor, bool continues, size_t offset) {
+static int add_from_store(const walk_state *walk, PyObject *key, rsec_py_attribute *attribute, unsigned long vendor,
+                          bool continues, size_t offset) {
     if (!is_container(attribute) && !continues && (attribute == NULL || (!attribute->concat && !attribute->array))) {
         return 0;
     }
@@ -310,7 +260,7 @@ static int add_from_store(const walk_state *walk, PyObject *key, PyObject *name,
     int found = stored == NULL && PyErr_Occurred() != NULL ? -1 : 0;
     if (stored != NULL && (PyDict_Check(stored) || !is_container(attribute))) {
         PyObject *path = PyTuple_Check(key) ? Py_NewRef(key) : PyTuple_Pack(1, key);
-        found = path != NULL && add_stored(walk, path, name, attribute, vendor, stored, offset) == 0 ? 1 : -1;
+        found = path != NULL && add_stored(walk, path, attribute, vendor, stored, offset) == 0 ? 1 : -1;
         Py_XDECREF(path);
     }
     if (found >= 0 && vendor == 0 && is_container(attribute)) {
@@ -325,19 +275,17 @@ static int add_from_store(const walk_state *walk, PyObject *key, PyObject *name,
 /* Appends the attribute under `key` with `octets` at `offset` of the packet. `key` is a new reference, taken over. */
 static int add_attribute(const walk_state *walk, PyObject *key, unsigned long vendor, bool continues, rsec_view octets,
                          size_t offset) {
-    PyObject *name = NULL;
     rsec_py_attribute *attribute = NULL;
-    int rc = key != NULL ? look_up(walk, key, &name, &attribute) : -1;
-    int found = rc == 0 ? add_from_store(walk, key, name, attribute, vendor, continues, offset) : -1;
+    int rc = key != NULL ? rsec_py_tables_at(&walk->tables, key, &attribute) : -1;
+    int found = rc >= 0 ? add_from_store(walk, key, attribute, vendor, continues, offset) : -1;
     if (found == 0) {
         PyObject *bytes = rsec_py_bytes(octets);
-        rc = bytes != NULL ? add_item(walk, key, name, attribute, vendor, bytes, offset) : -1;
+        rc = bytes != NULL ? add_item(walk, key, attribute, vendor, bytes, offset) : -1;
         Py_XDECREF(bytes);
     }
-    Py_XDECREF(name);
     Py_XDECREF((PyObject *)attribute);
     Py_XDECREF(key);
-    return found < 0 ? -1 : rc;
+    return found < 0 || rc < 0 ? -1 : 0;
 }
 
 /* --- vendors --- */
@@ -352,7 +300,7 @@ static int add_vendor(const walk_state *walk, rsec_view octets, size_t offset) {
     if (data.len > 0 && rsec_py_vendor_format(walk->packet, vendor, &format) < 0) {
         return -1;
     }
-    if (data.len == 0 || walk->names == NULL || !rsec_vendor_divides(data, format) ||
+    if (data.len == 0 || walk->tables.names == NULL || !rsec_vendor_divides(data, format) ||
         (format.has_more && !rsec_vendor_check(walk->attrs, vendor, format))) {
         return add_attribute(walk, PyLong_FromLong(RSEC_ATTR_VENDOR_SPECIFIC), 0, false, octets, offset);
     }
@@ -381,15 +329,10 @@ PyDoc_STRVAR(
 static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     rsec_py_packet *self = (rsec_py_packet *)op;
     (void)unused;
-    walk_state walk = {self, {NULL, 0}, NULL, PyList_New(0), PySet_New(NULL)};
+    walk_state walk = {.packet = self, .items = PyList_New(0), .done = PySet_New(NULL)};
     PyObject *raw = walk.items != NULL && walk.done != NULL ? rsec_py_packet_octets(self) : NULL;
-    if (raw != NULL && self->dict != NULL && self->dict != Py_None) {
-        walk.names = rsec_py_dictionary_names(self->state, self->dict);
-        if (walk.names == NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
-            Py_CLEAR(raw);
-        } else if (walk.names == NULL) {
-            PyErr_Clear(); /* something else than a dictionary: no names */
-        }
+    if (raw != NULL && rsec_py_tables_open(self->state, self->dict, &walk.tables) < 0) {
+        Py_CLEAR(raw);
     }
     PyObject *seen = NULL;
     if (raw != NULL && self->obfuscated != NULL && self->obfuscated != Py_None) {
@@ -416,7 +359,7 @@ static PyObject *packet_attributes(PyObject *op, PyObject *unused) {
     }
     Py_XDECREF(raw);
     Py_XDECREF(seen);
-    Py_XDECREF(walk.names);
+    rsec_py_tables_close(&walk.tables);
     Py_XDECREF(walk.done);
     return walk.items;
 }

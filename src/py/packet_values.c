@@ -6,8 +6,6 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-enum { TAG_MAX = 0x1f /* RFC 2868 §3.1: a first octet above this is data, not a tag */ };
-
 /* --- names --- */
 
 /* Splits "Name:7" and looks "Name" up. 1, 0, -1 as rsec_py_place_find. */
@@ -166,7 +164,7 @@ static rsec_status hide_salted(rsec_py_packet *self, rsec_view clear, uint8_t *o
 /* --- decoding --- */
 
 static bool carries_tag(const rsec_py_attribute *attribute, int tag, rsec_view octets) {
-    return octets.len > 0 && octets.ptr[0] == tag && (!attribute->has_tag || tag <= TAG_MAX);
+    return octets.len > 0 && octets.ptr[0] == tag && (!attribute->has_tag || tag <= RSEC_PY_TAG_MAX);
 }
 
 PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *attribute, int tag, rsec_view octets) {
@@ -176,7 +174,7 @@ PyObject *rsec_py_value_decode(rsec_py_packet *self, const rsec_py_attribute *at
     }
     if (attribute->has_tag && octets.len > 0) {
         bool is_number = attribute->type == RSEC_TYPE_INTEGER && attribute->encrypt == 0;
-        bool is_tagged = octets.ptr[0] <= TAG_MAX;
+        bool is_tagged = octets.ptr[0] <= RSEC_PY_TAG_MAX;
         if (is_number && octets.len == 4) {
             memcpy(untagged, octets.ptr, 4);
             untagged[0] = 0;

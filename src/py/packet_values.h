@@ -7,7 +7,7 @@
 
 #include "py/packet.h"
 
-enum { RSEC_PY_NO_TAG = -1 };
+enum { RSEC_PY_NO_TAG = -1, RSEC_PY_TAG_MAX = 0x1f /* RFC 2868 §3.1: a first octet above this is data, not a tag */ };
 
 /* "Name" or "Name:7". */
 typedef struct {

@@ -106,6 +106,16 @@ def test_a_vendor_with_wide_fields() -> None:
     assert packet.attributes()[0].value == "abc"
 
 
+def test_a_vendor_is_no_container_of_the_same_number() -> None:
+    """90.1 and attribute 1 of vendor 90 are both (90, 1) in a dictionary's index (W20)."""
+    dictionary = Dictionary(io.StringIO("ATTRIBUTE Box 90 tlv\nATTRIBUTE Inside 90.1 string\nVENDOR Ninety 90\n"))
+    packet = Packet(packet=octets(2, vendor(90, attribute(1, b"x"))), secret=SECRET, dict=dictionary)
+    assert [(avp.name, avp.key, avp.octets) for avp in packet.attributes()] == [(None, (90, 1), b"x")]
+    assert "Inside" not in packet
+    again = Packet.from_dict(packet.to_dict(), dict=dictionary, secret=SECRET)
+    assert dict(again.items()) == dict(packet.items())
+
+
 def test_tags() -> None:
     """RFC 2868 §3.1."""
     packet = got(
