@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import collections.abc
 import io
-import os
-import sys
 import typing
 from typing import Any
 
 import pytest
 from packets import AUTHENTICATOR, SECRET, attribute, octets, octets_v11, vendor
+from peer import peer
 
 from pyradsec import packet as ours
 from pyradsec.dictionary import Dictionary
 
-if sys.version_info < (3, 12):
-    # pyrad2 says that it needs 3.12; this name is all that it misses (pip install --ignore-requires-python).
-    collections.abc.Buffer = bytes  # type: ignore[attr-defined]
-
-try:
-    from pyrad2 import packet as theirs
-    from pyrad2.dictionary import Dictionary as TheirDictionary
-except ImportError:
-    if os.environ.get("PYRADSEC_PEERS"):
-        raise
-    pytest.skip("pyrad2 is not installed", allow_module_level=True)
+theirs = peer("packet")
+TheirDictionary = peer("dictionary").Dictionary
 
 TEXT = """
 ATTRIBUTE User-Name 1 string

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections.abc
-import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -14,19 +12,11 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peer import peer
 
 from pyradsec import tools
 
-if sys.version_info < (3, 12):
-    # pyrad2 says that it needs 3.12; this name is all that it misses (pip install --ignore-requires-python).
-    collections.abc.Buffer = bytes  # type: ignore[attr-defined]
-
-try:
-    from pyrad2 import tools as pyrad2_tools
-except ImportError:
-    if os.environ.get("PYRADSEC_PEERS"):
-        raise
-    pytest.skip("pyrad2 is not installed", allow_module_level=True)
+pyrad2_tools = peer("tools")
 
 TABLE = tomllib.loads(Path(__file__).with_name("differences.toml").read_text(encoding="utf-8"))
 ASCII_DIGITS = frozenset("0123456789")

@@ -7,9 +7,6 @@ are left out of the comparison that they are about.
 from __future__ import annotations
 
 import ast
-import collections.abc
-import os
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,21 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peer import peer
 
 from pyradsec import packet as ours
 from pyradsec.dictionary import Dictionary
 
-if sys.version_info < (3, 12):
-    # pyrad2 says that it needs 3.12; this name is all that it misses (pip install --ignore-requires-python).
-    collections.abc.Buffer = bytes  # type: ignore[attr-defined]
-
-try:
-    from pyrad2 import packet as theirs
-    from pyrad2.dictionary import Dictionary as TheirDictionary
-except ImportError:
-    if os.environ.get("PYRADSEC_PEERS"):
-        raise
-    pytest.skip("pyrad2 is not installed", allow_module_level=True)
+theirs = peer("packet")
+TheirDictionary = peer("dictionary").Dictionary
 
 HERE = Path(__file__)
 VECTORS = HERE.parents[1] / "vectors"
