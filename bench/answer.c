@@ -1,24 +1,12 @@
 #include "answer.h"
 
+#include "codes.h"
 #include "support.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
-
-enum { DIGEST_LEN = 16 };
-
-enum {
-    ACCESS_REQUEST = 1,
-    ACCESS_ACCEPT = 2,
-    ACCESS_REJECT = 3,
-    ACCOUNTING_REQUEST = 4,
-    ACCOUNTING_RESPONSE = 5,
-    STATUS_SERVER = 12,
-};
-
-enum { USER_NAME = 1, USER_PASSWORD = 2, REPLY_MESSAGE = 18, MESSAGE_AUTHENTICATOR = 80 };
 
 /* --- digests: fetched once and kept, since an implicit fetch costs more than the digest --- */
 

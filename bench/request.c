@@ -3,6 +3,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "request.h"
 
+#include "codes.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -10,41 +11,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-enum {
-    ACCESS_REQUEST = 1,
-    ACCESS_ACCEPT = 2,
-    ACCESS_REJECT = 3,
-    ACCOUNTING_REQUEST = 4,
-    ACCOUNTING_RESPONSE = 5,
-    ACCESS_CHALLENGE = 11,
-    STATUS_SERVER = 12,
-    DISCONNECT_REQUEST = 40,
-    DISCONNECT_ACK = 41,
-    DISCONNECT_NAK = 42,
-    COA_REQUEST = 43,
-    COA_ACK = 44,
-    COA_NAK = 45,
-};
-
-enum {
-    USER_NAME = 1,
-    USER_PASSWORD = 2,
-    NAS_IP_ADDRESS = 4,
-    NAS_PORT = 5,
-    REPLY_MESSAGE = 18,
-    CLASS = 25,
-    CALLED_STATION_ID = 30,
-    CALLING_STATION_ID = 31,
-    ACCT_STATUS_TYPE = 40,
-    ACCT_INPUT_OCTETS = 42,
-    ACCT_OUTPUT_OCTETS = 43,
-    ACCT_SESSION_ID = 44,
-    ACCT_SESSION_TIME = 46,
-    NAS_PORT_TYPE = 61,
-    MESSAGE_AUTHENTICATOR = 80,
-};
-
-enum { DIGEST_LEN = 16, MD5_BLOCK = 64, USER_NAME_LEN = 20 };
+enum { MD5_BLOCK = 64, USER_NAME_LEN = 20 };
 
 static const request_settings *settings;
 static size_t secret_len;

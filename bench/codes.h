@@ -1,0 +1,41 @@
+/* Numbers of RADIUS that the benchmark's C programs know: packet codes and attributes (RFC 2865, 2866, 3579, 5176). */
+#ifndef BENCH_CODES_H
+#define BENCH_CODES_H
+
+enum {
+    ACCESS_REQUEST = 1,
+    ACCESS_ACCEPT = 2,
+    ACCESS_REJECT = 3,
+    ACCOUNTING_REQUEST = 4,
+    ACCOUNTING_RESPONSE = 5,
+    ACCESS_CHALLENGE = 11,
+    STATUS_SERVER = 12,
+    DISCONNECT_REQUEST = 40,
+    DISCONNECT_ACK = 41,
+    DISCONNECT_NAK = 42,
+    COA_REQUEST = 43,
+    COA_ACK = 44,
+    COA_NAK = 45,
+};
+
+enum {
+    USER_NAME = 1,
+    USER_PASSWORD = 2,
+    NAS_IP_ADDRESS = 4,
+    NAS_PORT = 5,
+    REPLY_MESSAGE = 18,
+    CLASS = 25,
+    CALLED_STATION_ID = 30,
+    CALLING_STATION_ID = 31,
+    ACCT_STATUS_TYPE = 40,
+    ACCT_INPUT_OCTETS = 42,
+    ACCT_OUTPUT_OCTETS = 43,
+    ACCT_SESSION_ID = 44,
+    ACCT_SESSION_TIME = 46,
+    NAS_PORT_TYPE = 61,
+    MESSAGE_AUTHENTICATOR = 80,
+};
+
+enum { DIGEST_LEN = 16 };
+
+#endif
