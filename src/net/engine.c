@@ -110,7 +110,9 @@ int rsec_engine_start(rsec_engine *engine, const int *listeners, size_t num) {
     if (err != 0) {
         return err;
     }
-    engine->bounds = rsec_turn_bounds_here();
+    if (rsec_watch_is_switchable(&engine->watch)) { /* else the loop thread does nothing of it */
+        engine->bounds = rsec_turn_bounds_here();
+    }
     /* Signals are Python's affair: the new thread inherits a mask that blocks them all. */
     sigset_t all, before;
     sigfillset(&all);

@@ -250,7 +250,7 @@ static void consider_loop(rsec_engine *engine, uint64_t packets, uint64_t reques
     if (requests == 0 && packets <= engine->bounds.calm_packets) {
         return; /* says nothing: it only wrote replies, as a rule */
     }
-    if (!rsec_watch_is_switchable(&engine->watch) || !is_calm(engine, packets, requests) || since_ns > CALM_GAP_NS) {
+    if (!is_calm(engine, packets, requests) || since_ns > CALM_GAP_NS) {
         engine->calm = 0;
     } else if (++engine->calm >= CALM_TURNS) {
         drive_by_loop(engine);
@@ -365,7 +365,7 @@ static void call_io(rsec_engine *engine) {
 void rsec_turn_by_loop(rsec_engine *engine) {
     rsec_io *io = &engine->io;
     rsec_poll_event events[EVENTS_PER_TURN];
-    if (!rsec_watch_is_switchable(&engine->watch) || pthread_mutex_trylock(&engine->turn_lock) != 0) {
+    if (pthread_mutex_trylock(&engine->turn_lock) != 0) {
         return; /* being run */
     }
     if (engine->is_loop_driven) {
@@ -397,8 +397,7 @@ static bool needs_io(const rsec_engine *engine) {
 void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
     /* An I/O thread that was called is on its way, and writes them: a turn of ours would take the signal away that it may
      * not have seen yet. The lock is tried, not waited for: the order of the two is the other one elsewhere. */
-    if (num > engine->bounds.replies || engine->is_down_signalled || !rsec_watch_is_switchable(&engine->watch) ||
-        pthread_mutex_trylock(&engine->turn_lock) != 0) {
+    if (num > engine->bounds.replies || engine->is_down_signalled || pthread_mutex_trylock(&engine->turn_lock) != 0) {
         rsec_turn_unlock_and_signal(engine);
         return;
     }
