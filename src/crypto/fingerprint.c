@@ -1,5 +1,7 @@
 #include "crypto/fingerprint.h"
 
+#include "wire/value.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdatomic.h>
@@ -12,13 +14,6 @@ rsec_status rsec_fingerprint_of(rsec_view der, uint8_t out[RSEC_FINGERPRINT_LEN]
     return EVP_Digest(der.ptr, der.len, out, &len, EVP_sha256(), NULL) == 1 && len == RSEC_FINGERPRINT_LEN
                ? RSEC_OK
                : RSEC_CRYPTO;
-}
-
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
 }
 
 static bool is_blank(char c) {
@@ -48,7 +43,7 @@ rsec_status rsec_fingerprint_parse(const char *text, size_t len, uint8_t out[RSE
     }
     off += has_prefix(text + off, len - off) ? 7 : 0;
     for (; off < len; off++) {
-        int digit = hex_digit(text[off]);
+        int digit = rsec_hex_digit(text[off]);
         if (text[off] == ':' || is_blank(text[off])) {
             continue;
         }

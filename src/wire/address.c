@@ -59,13 +59,6 @@ size_t rsec_ipv4_format(const uint8_t octets[4], char text[RSEC_IPV4_TEXT]) {
     return n;
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Where a dotted quad that ends the text begins, when the group at `off` is one. */
 static bool is_dotted(const char *text, size_t len, size_t off) {
     return memchr(text + off, '.', len - off) != NULL && memchr(text + off, ':', len - off) == NULL;
@@ -94,8 +87,8 @@ rsec_status rsec_ipv6_parse(const char *text, size_t len, uint8_t octets[16]) {
             break;
         }
         unsigned value = 0, digits = 0;
-        while (off < len && digits < 4 && hex_digit(text[off]) >= 0) {
-            value = value << 4 | (unsigned)hex_digit(text[off++]);
+        while (off < len && digits < 4 && rsec_hex_digit(text[off]) >= 0) {
+            value = value << 4 | (unsigned)rsec_hex_digit(text[off++]);
             digits++;
         }
         if (digits == 0 || num == 16) {

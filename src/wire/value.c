@@ -4,7 +4,7 @@
 
 static const char lower_hex[] = "0123456789abcdef";
 
-static int hex_digit(char c) {
+int rsec_hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -31,7 +31,7 @@ rsec_status rsec_hex_parse(const char *text, size_t text_len, uint8_t *octets, s
         return RSEC_TOO_LONG;
     }
     for (size_t i = 0; i < text_len / 2; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        int high = rsec_hex_digit(text[2 * i]), low = rsec_hex_digit(text[2 * i + 1]);
         if (high < 0 || low < 0) {
             return RSEC_ATTR_VALUE;
         }
@@ -54,8 +54,8 @@ size_t rsec_hex_format(rsec_view octets, char *text) {
 static rsec_status read_hex_group(const char *text, size_t len, size_t *off, unsigned max_digits, unsigned *value) {
     unsigned digits = 0;
     *value = 0;
-    while (*off < len && digits < max_digits && hex_digit(text[*off]) >= 0) {
-        *value = *value << 4 | (unsigned)hex_digit(text[*off]);
+    while (*off < len && digits < max_digits && rsec_hex_digit(text[*off]) >= 0) {
+        *value = *value << 4 | (unsigned)rsec_hex_digit(text[*off]);
         (*off)++;
         digits++;
     }

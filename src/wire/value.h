@@ -52,6 +52,9 @@ size_t rsec_ether_format(const uint8_t octets[6], char text[RSEC_ETHER_TEXT]);
 /* Whether `octets` are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool rsec_utf8_is_valid(rsec_view octets);
 
+/* 0..15, or -1 for what is no hexadecimal digit. */
+int rsec_hex_digit(char c);
+
 /* "0x0a0B…" or "0a0B…" -> octets. *len is the capacity on entry and the octets written on return. RSEC_ATTR_VALUE: an
  * odd number of digits or something that is none; RSEC_TOO_LONG: no room. */
 RSEC_CHECK rsec_status rsec_hex_parse(const char *text, size_t text_len, uint8_t *octets, size_t *len);
