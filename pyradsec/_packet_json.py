@@ -131,7 +131,7 @@ def from_dict(cls: type[Packet], data: Mapping[str, Any], dictionary: Any, secre
     if not isinstance(data, Mapping):
         raise ValueError(f"packet: expected a mapping, found {type(data).__name__}")
     code = _code(data)
-    kind = packets.class_of_code(code) if cls is packets.Packet else cls
+    kind = _core.packet_class(code) if cls is packets.Packet else cls
     header: dict[str, Any] = {"code": code, "id": _number(data, "id"), "authenticator": _field(data, "authenticator")}
     if secret is not None:
         header["secret"] = secret

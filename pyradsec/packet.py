@@ -483,21 +483,6 @@ if _packet_trace.is_wanted():
 PacketImplementation: TypeAlias = AuthPacket | AcctPacket | CoAPacket | StatusPacket
 ReplyPacketT = TypeVar("ReplyPacketT", bound=Packet)
 
-_BY_CODE: dict[int, type[Packet]] = {
-    1: AuthPacket,
-    4: AcctPacket,
-    5: AcctPacket,
-    12: StatusPacket,
-    40: CoAPacket,
-    43: CoAPacket,
-}
-
-
-def class_of_code(code: int) -> type[Packet]:
-    """The class that a packet of this code is parsed to."""
-    return _BY_CODE.get(code, Packet)
-
-
 if TYPE_CHECKING:
 
     def parse_packet(

@@ -119,14 +119,18 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
     return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
 }
 
-PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
-                                  PyObject *version, PyObject *peer) {
-    PyTypeObject *type = state->kinds[kind_of((uint8_t)PyBytes_AS_STRING(raw)[0])];
+PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code) {
+    PyTypeObject *type = state->kinds[kind_of(code)];
     if (type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "pyradsec.packet has not been imported");
-        return NULL;
     }
-    rsec_py_packet *self = rsec_py_packet_alloc(state, type);
+    return type;
+}
+
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
+                                  PyObject *version, PyObject *peer) {
+    PyTypeObject *type = rsec_py_packet_type(state, (uint8_t)PyBytes_AS_STRING(raw)[0]);
+    rsec_py_packet *self = type != NULL ? rsec_py_packet_alloc(state, type) : NULL;
     if (self == NULL) {
         return NULL;
     }

@@ -36,8 +36,11 @@ typedef struct {
     PyObject *obfuscated; /* dict: name -> list of clear values, set_obfuscated(); NULL: none */
 } rsec_py_packet;
 
-/* A packet over `raw`, checked octets of 20 or more: AuthPacket for code 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket
- * 40 and 43, Packet otherwise. `secret` is bytes. `version` is the RadiusVersion, NULL for V1_0. `peer` is a Peer
+/* The class that a packet of `code` is of: AuthPacket for 1, StatusPacket 12, AcctPacket 4 and 5, CoAPacket 40 and 43, Packet
+ * otherwise. Borrowed; NULL with RuntimeError before pyradsec.packet has been imported. */
+PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code);
+
+/* A packet over `raw`, checked octets of 20 or more, of the class for its code. `secret` is bytes. `version` is the RadiusVersion, NULL for V1_0. `peer` is a Peer
  * or None. New reference. */
 PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
                                   PyObject *version, PyObject *peer);
@@ -53,6 +56,9 @@ int rsec_py_packet_materialise(rsec_py_packet *self);
 /* Appends the attributes in order to `writer`, hidden ones hidden with the packet's secret and authenticator, and notes the
  * place of a Message-Authenticator there. What does not fit is a PacketError. */
 int rsec_py_packet_write_attrs(rsec_py_packet *self, rsec_writer *writer);
+
+/* The 16 octets that the header has for an authenticator: a longer one gives its first, a shorter one is padded with zeros. */
+void rsec_py_packet_header_authenticator(rsec_view authenticator, uint8_t out[RSEC_AUTHENTICATOR_LEN]);
 
 /* Writes header and attributes as far as they need no digest: `authenticator` in its place, zeros for a Message-Authenticator,
  * which is appended when the flag asks for one that is not there. In RADIUS/1.1 without any. */

@@ -81,12 +81,7 @@ static const uint8_t *header_of(rsec_py_packet *self, rsec_view pkt, const octet
     if (!given->is_there) {
         return NULL;
     }
-    size_t len = (size_t)given->buffer.len < RSEC_AUTHENTICATOR_LEN ? (size_t)given->buffer.len
-                                                                    : RSEC_AUTHENTICATOR_LEN;
-    memset(padded, 0, RSEC_AUTHENTICATOR_LEN);
-    if (len > 0) {
-        memcpy(padded, given->buffer.buf, len); /* as the header holds it */
-    }
+    rsec_py_packet_header_authenticator(octets_view(given), padded);
     return padded;
 }
 

@@ -30,11 +30,12 @@ static int header_of(rsec_py_packet *self, uint8_t *code, uint8_t *id) {
     return 0;
 }
 
-/* The 16 octets for the header: a longer authenticator gives its first ones, a shorter one is padded with zeros. */
-static void header_authenticator(rsec_view authenticator, uint8_t out[RSEC_AUTHENTICATOR_LEN]) {
+void rsec_py_packet_header_authenticator(rsec_view authenticator, uint8_t out[RSEC_AUTHENTICATOR_LEN]) {
+    size_t len = authenticator.len < RSEC_AUTHENTICATOR_LEN ? authenticator.len : RSEC_AUTHENTICATOR_LEN;
     memset(out, 0, RSEC_AUTHENTICATOR_LEN);
-    memcpy(out, authenticator.ptr,
-           authenticator.len < RSEC_AUTHENTICATOR_LEN ? authenticator.len : RSEC_AUTHENTICATOR_LEN);
+    if (len > 0) {
+        memcpy(out, authenticator.ptr, len);
+    }
 }
 
 /* Takes every Message-Authenticator out of what was written: RADIUS/1.1 sends none (V11-3), also when one was stored before
@@ -142,7 +143,7 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     }
     bool is_random = code == RSEC_ACCESS_REQUEST || code == RSEC_STATUS_SERVER;
     if (is_random) {
-        header_authenticator(authenticator, header);
+        rsec_py_packet_header_authenticator(authenticator, header);
     }
     /* A dictionary with code of its own may change the packet while its attributes are written. */
     PyObject *held = Py_NewRef(self->secret);
@@ -220,7 +221,7 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
         Py_XDECREF(held);
         return NULL;
     }
-    header_authenticator(authenticator, header);
+    rsec_py_packet_header_authenticator(authenticator, header);
     if (rsec_py_packet_write(self, &writer, buf, header) < 0) {
         Py_DECREF(octets);
         Py_DECREF(held);

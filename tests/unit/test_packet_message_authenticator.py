@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from packets import AUTHENTICATOR, DICTIONARY, SECRET, attribute, octets, request_signed, response_signed, signed
 
+from pyradsec import _core
 from pyradsec import packet as packets
 from pyradsec.dictionary import Dictionary
 from pyradsec.packet import (
@@ -30,7 +31,7 @@ EAP = attribute(79, b"\x02\x01\x00\x08\x01bob")
 
 
 def make(code: int, **attributes: Any) -> Any:
-    cls = packets.class_of_code(code)
+    cls = _core.packet_class(code)
     return cls(code=code, secret=SECRET, authenticator=AUTHENTICATOR, dict=DICTIONARY, **attributes)
 
 
