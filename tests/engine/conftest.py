@@ -28,8 +28,10 @@ def _loops() -> list[Any]:
     ]
 
 
-def pytest_collection_finish() -> None:
-    """Every test looks for garbage several times: what is there before the first one need not be looked at again."""
+@pytest.fixture(scope="session", autouse=True)
+def _look_at_new_objects_only() -> None:
+    """Every test here looks for garbage several times: what is there before the first one, of other tests too, need not
+    be looked at again."""
     gc.collect()
     gc.freeze()
 
