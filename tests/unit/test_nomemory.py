@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +121,7 @@ OPERATIONS: list[tuple[str, Callable[[], Any], Callable[[Any], Any]]] = [
 def run(prepare: Callable[[], Any], operate: Callable[[Any], Any], first: int, last: int) -> bool:
     """Whether the operation went through with the allocations from `first` to `last` failing (0: all from `first`)."""
     target = prepare()
+    gc.disable()  # a collection would call others' gc.callbacks, and the allocation that fails might be theirs
     _testcapi.set_nomemory(first, last)
     try:
         operate(target)
@@ -127,6 +129,7 @@ def run(prepare: Callable[[], Any], operate: Callable[[Any], Any], first: int, l
         return False
     finally:
         _testcapi.remove_mem_hooks()
+        gc.enable()
     return True
 
 
