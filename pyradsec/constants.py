@@ -60,7 +60,8 @@ class ErrorCause(IntEnum):
     """Values of Error-Cause, attribute 101 (RFC 5176 §3.5, RFC 5580, RFC 7930).
 
     2xx says that something was done and goes into an ACK; 4xx, 5xx and 601 say why nothing was, in a NAK or a
-    Protocol-Error.
+    Protocol-Error. All that the registry assigns, and 510 (draft-ietf-radext-deprecating-radius), which servers send
+    already; a number without a name here is sent and read as an int.
     """
 
     ResidualSessionContextRemoved = 201
@@ -81,6 +82,7 @@ class ErrorCause(IntEnum):
     RequestInitiated = 507
     MultipleSessionSelectionUnsupported = 508
     LocationInfoRequired = 509
+    MissingMessageAuthenticator = 510
     ResponseTooBig = 601
 
 
