@@ -60,8 +60,8 @@ class ErrorCause(IntEnum):
     """Values of Error-Cause, attribute 101 (RFC 5176 §3.5, RFC 5580, RFC 7930).
 
     2xx says that something was done and goes into an ACK; 4xx, 5xx and 601 say why nothing was, in a NAK or a
-    Protocol-Error. All that the registry assigns, and 510 (draft-ietf-radext-deprecating-radius), which servers send
-    already; a number without a name here is sent and read as an int.
+    Protocol-Error. All that the registry assigns, and 510, which draft-ietf-radext-deprecating-radius asks for; a
+    number without a name here is sent and read as an int.
     """
 
     ResidualSessionContextRemoved = 201

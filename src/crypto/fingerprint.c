@@ -57,12 +57,7 @@ rsec_status rsec_fingerprint_parse(const char *text, size_t len, uint8_t out[RSE
 }
 
 void rsec_fingerprint_format(const uint8_t fingerprint[RSEC_FINGERPRINT_LEN], char text[RSEC_FINGERPRINT_TEXT]) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < RSEC_FINGERPRINT_LEN; i++) {
-        text[2 * i] = digits[fingerprint[i] >> 4];
-        text[2 * i + 1] = digits[fingerprint[i] & 15];
-    }
-    text[RSEC_FINGERPRINT_TEXT - 1] = '\0';
+    (void)rsec_hex_format(rsec_view_of(fingerprint, RSEC_FINGERPRINT_LEN), text);
 }
 
 struct rsec_pins {

@@ -328,8 +328,8 @@ static int set_raw_packet(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
-int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code) {
-    long value = self->code != NULL ? PyLong_AsLong(self->code) : -1;
+int rsec_py_code(PyObject *number, uint8_t *code) {
+    long value = number != NULL ? PyLong_AsLong(number) : -1;
     if (PyErr_Occurred() != NULL) {
         return -1;
     }
@@ -339,6 +339,10 @@ int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code) {
     }
     *code = (uint8_t)value;
     return 0;
+}
+
+int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code) {
+    return rsec_py_code(self->code, code);
 }
 
 int rsec_py_packet_keys(rsec_py_packet *self, rsec_view *secret, rsec_view *authenticator) {

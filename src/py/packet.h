@@ -40,8 +40,8 @@ typedef struct {
  * otherwise. Borrowed; NULL with RuntimeError before pyradsec.packet has been imported. */
 PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code);
 
-/* A packet over `raw`, checked octets of 20 or more, of the class for its code. `secret` is bytes. `version` is the RadiusVersion, NULL for V1_0. `peer` is a Peer
- * or None. New reference. */
+/* A packet over `raw`, checked octets of 20 or more, of the class for its code. `secret` is bytes. `version` is the
+ * RadiusVersion, NULL for V1_0. `peer` is a Peer or None. New reference. */
 PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
                                   PyObject *version, PyObject *peer);
 
@@ -89,7 +89,9 @@ static inline bool rsec_py_packet_is_v11(const rsec_py_packet *self) {
            PyLong_AsLongAndOverflow(self->radius_version, &overflow) == 1;
 }
 
-/* The code as a number of 0..255. ValueError, TypeError. */
+/* `number`, which may be NULL, as a packet code, 0..255. ValueError, TypeError. */
+int rsec_py_code(PyObject *number, uint8_t *code);
+/* The packet's code likewise. */
 int rsec_py_packet_code_of(rsec_py_packet *self, uint8_t *code);
 
 /* The authenticator as bytes, or None. New reference. */

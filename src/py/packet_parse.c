@@ -34,15 +34,12 @@ PyDoc_STRVAR(
     "Accounting-Request and -Response, CoAPacket for CoA- and Disconnect-Request, StatusPacket for Status-Server,\n"
     "Packet for every other one. PacketError when it is no whole packet of 20 to 4096 octets (RFC 2865 §3).");
 
-static PyObject *packet_class(PyObject *module, PyObject *code) {
-    long number = PyLong_AsLong(code);
-    if (number == -1 && PyErr_Occurred() != NULL) {
+static PyObject *packet_class(PyObject *module, PyObject *number) {
+    uint8_t code;
+    if (rsec_py_code(number, &code) < 0) {
         return NULL;
     }
-    if (number < 0 || number > 255) {
-        return PyErr_Format(PyExc_ValueError, "code: expected 0 to 255, found %ld", number);
-    }
-    return Py_XNewRef((PyObject *)rsec_py_packet_type(PyModule_GetState(module), (uint8_t)number));
+    return Py_XNewRef((PyObject *)rsec_py_packet_type(PyModule_GetState(module), code));
 }
 
 PyMethodDef rsec_py_packet_parse_functions[] = {

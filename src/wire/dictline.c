@@ -176,16 +176,6 @@ bool rsec_dictline_equals(rsec_view word, const char *text) {
     return strlen(text) == word.len && memcmp(word.ptr, text, word.len) == 0;
 }
 
-static unsigned digit_of(uint8_t c) {
-    if (c >= '0' && c <= '9') {
-        return c - (unsigned)'0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - (unsigned)'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - (unsigned)'A' + 10 : 99;
-}
-
 rsec_status rsec_dictline_number(rsec_view word, int64_t *value) {
     bool is_negative = false;
     if (word.len > 0 && (word.ptr[0] == '-' || word.ptr[0] == '+')) {
@@ -200,7 +190,7 @@ rsec_status rsec_dictline_number(rsec_view word, int64_t *value) {
     }
     uint64_t found = 0;
     for (size_t i = 0; i < word.len; i++) {
-        unsigned digit = digit_of(word.ptr[i]);
+        unsigned digit = (unsigned)rsec_hex_digit((char)word.ptr[i]); /* what is none is above every base */
         if (digit >= base || found > ((uint64_t)INT64_MAX - digit) / base) {
             return RSEC_ATTR_VALUE;
         }
