@@ -331,7 +331,7 @@ class RadSecServer:
             raise RuntimeError("stop() was called on another event loop than start()")
         engine.stop(grace)
         current = asyncio.current_task()
-        await asyncio.sleep(0)  # a handler that was started eagerly is known as a task from its first suspension on
+        await asyncio.sleep(0)  # a handler is among the engine's tasks from its first suspension on
         if current is not None:
             engine.abandon(current)
         await asyncio.shield(stopped)

@@ -3,6 +3,8 @@
 #include "net/clock.h"
 #include "py/host.h"
 #include "py/settings.h"
+#include "py/standby.h"
+#include "py/tasks.h"
 #include "py/tls.h"
 
 #include <errno.h>
@@ -202,23 +204,6 @@ static PyObject *engine_flush(PyObject *op, PyObject *unused) {
 
 /* --- life --- */
 
-/* asyncio.Task for eager starts where it has them, and what replaces it elsewhere. */
-static int take_asyncio(rsec_py_engine *self) {
-    PyObject *asyncio = PyImport_ImportModule("asyncio");
-    int rc = -1;
-    if (asyncio != NULL) {
-        self->ensure_future = PyObject_GetAttrString(asyncio, "ensure_future");
-        rc = self->ensure_future != NULL ? 0 : -1;
-        if (rc == 0 && PY_VERSION_HEX >= 0x030c0000) {
-            self->task_type = PyObject_GetAttrString(asyncio, "Task");
-            self->task_names = Py_BuildValue("(ss)", "loop", "eager_start");
-            rc = self->task_type != NULL && self->task_names != NULL ? 0 : -1;
-        }
-    }
-    Py_XDECREF(asyncio);
-    return rc;
-}
-
 PyDoc_STRVAR(
     engine_doc,
     "Engine(server, loop, tls, settings, policy)\n--\n\n"
@@ -248,7 +233,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->loop = Py_NewRef(loop);
     self->policy = policy;
     rsec_status status = RSEC_NO_MEMORY;
-    if (self->state == NULL || take_asyncio(self) < 0 ||
+    if (self->state == NULL || rsec_py_tasks_take(PyType_GetModule(type), self->state) < 0 ||
         (status = rsec_engine_new(&settings, &policy, tls, &self->engine)) != RSEC_OK) {
         if (PyErr_Occurred() == NULL) {
             PyErr_SetString(status == RSEC_NO_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,
@@ -365,6 +350,7 @@ static void shut_down(rsec_py_engine *self) {
 static PyObject *engine_close(PyObject *op, PyObject *unused) {
     (void)unused;
     shut_down((rsec_py_engine *)op);
+    rsec_py_standby_end((rsec_py_engine *)op);
     Py_RETURN_NONE;
 }
 
@@ -419,9 +405,8 @@ static int engine_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->server);
     Py_VISIT(self->loop);
-    Py_VISIT(self->task_type);
-    Py_VISIT(self->task_names);
-    Py_VISIT(self->ensure_future);
+    Py_VISIT(self->standby.handler);
+    Py_VISIT(self->standby.task);
     for (rsec_py_host *host = self->hosts; host != NULL; host = host->next) {
         Py_VISIT(host->host);
     }
@@ -433,9 +418,8 @@ static int engine_clear(PyObject *op) {
     shut_down(self);
     Py_CLEAR(self->server);
     Py_CLEAR(self->loop);
-    Py_CLEAR(self->task_type);
-    Py_CLEAR(self->task_names);
-    Py_CLEAR(self->ensure_future);
+    Py_CLEAR(self->standby.handler);
+    Py_CLEAR(self->standby.task);
     return 0;
 }
 
@@ -509,7 +493,7 @@ static PyType_Spec engine_spec = {
 int rsec_py_engine_register(PyObject *module, rsec_py_state *state) {
     state->engine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &engine_spec, NULL);
     if (state->engine_type == NULL || PyModule_AddType(module, state->engine_type) < 0 ||
-        rsec_py_flight_register(module, state) < 0) {
+        rsec_py_flight_register(module, state) < 0 || rsec_py_handler_register(module, state) < 0) {
         return -1;
     }
     PyObject *name = PyModule_GetNameObject(module);

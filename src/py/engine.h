@@ -7,23 +7,33 @@
 #include "py/packet.h" /* Python.h comes before every system header */
 
 #include "net/engine.h"
+#include "py/handler.h"
 
 enum { RSEC_PY_BATCH = 256 };
 
 struct rsec_py_flight;
+
+/* standby.h */
+typedef struct {
+    rsec_py_handler *handler; /* owned, both; NULL before the first handler, and after one that was kept */
+    PyObject *task;           /* its HandlerTask */
+    bool is_busy;             /* a first step runs */
+    bool is_ending;           /* and is to be the last */
+} rsec_py_standby;
 
 typedef struct {
     PyObject_HEAD rsec_py_state *state; /* borrowed: the type keeps the module alive */
     rsec_engine *engine;                /* owned; NULL once it was freed */
     PyObject *server;                   /* the RadSecServer whose handlers are called */
     PyObject *loop;                     /* the event loop */
-    PyObject *task_type;                /* asyncio.Task where eager tasks exist (CPython 3.12), else NULL */
-    PyObject *task_names;               /* ("loop", "eager_start") */
-    PyObject *ensure_future;
     rsec_policy policy;
-    struct rsec_py_flight *flights;    /* handlers that are suspended, doubly linked */
-    struct rsec_py_host *hosts;        /* what peers' `user` points at, doubly linked */
+    struct rsec_py_flight *flights; /* handlers that are suspended, doubly linked */
+    struct rsec_py_host *hosts;     /* what peers' `user` points at, doubly linked */
+    rsec_py_standby standby;
+    uint8_t own[256];                  /* by request code: so many handlers get tasks of their own from the start */
     uint64_t batch;                    /* number of the batch at hand */
+    uint64_t factory_batch;            /* the batch in which has_task_factory was looked up */
+    bool has_task_factory;             /* the loop's, set by the user: it makes every task */
     rsec_request *done[RSEC_PY_BATCH]; /* answered, to be handed back together */
     size_t done_num;
     char is_flush_due;  /* _flush is scheduled */

@@ -2,9 +2,14 @@
 #include "py/engine.h" /* Python.h comes before every system header */
 
 #include "crypto/authenticator.h"
+#include "py/standby.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* After a handler that kept the task which stood by, so many of its code get tasks of their own: those of one code mostly do
+ * alike, and for them an eager task costs less. CPython 3.11 has none, and others would begin after handlers that came later. */
+enum { OWN_AFTER_KEPT = PY_VERSION_HEX >= 0x030c0000 ? 32 : 0 };
 
 /* A suspended handler: what its task calls when it is done. */
 typedef struct rsec_py_flight {
@@ -267,28 +272,71 @@ static PyObject *call_handler(rsec_py_engine *self, const rsec_request *req, PyO
     return PyObject_VectorcallMethod(name, args, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
-/* A task for what the handler gave back, run to its first suspension where eager tasks exist. New reference. */
-static PyObject *make_task(rsec_py_engine *self, PyObject *awaitable) {
-    if (!PyCoro_CheckExact(awaitable)) {
-        PyObject *kwargs = Py_BuildValue("{s:O}", "loop", self->loop), *args = PyTuple_Pack(1, awaitable);
-        PyObject *future = kwargs != NULL && args != NULL ? PyObject_Call(self->ensure_future, args, kwargs) : NULL;
-        Py_XDECREF(kwargs);
-        Py_XDECREF(args);
-        return future;
-    }
-    if (self->task_type != NULL) {
+/* Whether the loop makes its tasks without a factory of the user's. Asked once a batch. -1 with an exception. */
+static int makes_plain_tasks(rsec_py_engine *self) {
+    if (self->factory_batch != self->batch) {
         PyObject *factory = PyObject_CallMethodNoArgs(self->loop, self->state->name_get_task_factory);
         if (factory == NULL) {
-            return NULL;
+            return -1;
         }
-        bool is_plain = factory == Py_None;
+        self->has_task_factory = factory != Py_None;
+        self->factory_batch = self->batch;
         Py_DECREF(factory);
-        if (is_plain) {
-            PyObject *args[] = {awaitable, self->loop, Py_True};
-            return PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
+    }
+    return !self->has_task_factory;
+}
+
+/* A task of its own for what the handler gave back, run to its first suspension where eager tasks exist (CPython 3.12). New
+ * reference. */
+static PyObject *make_task(rsec_py_engine *self, PyObject *awaitable, bool is_plain) {
+    const rsec_py_asyncio *asyncio = &self->state->asyncio;
+    if (!PyCoro_CheckExact(awaitable)) {
+        PyObject *args[] = {awaitable, self->loop};
+        return PyObject_Vectorcall(asyncio->ensure_future, args, 1, asyncio->loop_names);
+    }
+    if (is_plain && PY_VERSION_HEX >= 0x030c0000) {
+        PyObject *args[] = {awaitable, self->loop, Py_True};
+        PyObject *task = PyObject_Vectorcall((PyObject *)asyncio->task_type, args, 1, asyncio->eager_names);
+        if (task == NULL) {
+            rsec_py_coroutine_close_unstarted(self->state, awaitable);
         }
+        return task;
     }
     return PyObject_CallMethodOneArg(self->loop, self->state->name_create_task, awaitable);
+}
+
+/* Runs what the handler gave back until it waits or ends. RSEC_PY_KEPT: `task` has it; else see RSEC_PY_ENDED. */
+static rsec_py_outcome run(rsec_py_engine *self, const rsec_request *req, PyObject *awaitable, PyObject **task,
+                           PyObject **result) {
+    uint8_t code = req->octets[0];
+    int is_plain = makes_plain_tasks(self);
+    *task = *result = NULL;
+    if (is_plain < 0) {
+        if (PyCoro_CheckExact(awaitable)) {
+            rsec_py_coroutine_close_unstarted(self->state, awaitable);
+        }
+        return RSEC_PY_ENDED;
+    }
+    if (is_plain && PyCoro_CheckExact(awaitable) && rsec_py_standby_is_free(self)) {
+        if (self->own[code] == 0) {
+            rsec_py_outcome outcome = rsec_py_standby_run(self, awaitable, task, result);
+            self->own[code] = outcome == RSEC_PY_KEPT ? OWN_AFTER_KEPT : 0;
+            return outcome;
+        }
+        self->own[code]--;
+    }
+    *task = make_task(self, awaitable, is_plain);
+    PyObject *is_done = *task != NULL ? PyObject_CallMethodNoArgs(*task, self->state->name_done) : NULL;
+    if (is_done == Py_False) {
+        Py_DECREF(is_done);
+        return RSEC_PY_KEPT;
+    }
+    if (is_done != NULL) {
+        *result = PyObject_CallMethodNoArgs(*task, self->state->name_result);
+    }
+    Py_XDECREF(is_done);
+    Py_CLEAR(*task);
+    return RSEC_PY_ENDED;
 }
 
 static PyObject *flight_new(rsec_py_engine *self, rsec_request *req, PyObject *packet, PyObject *task) {
@@ -346,7 +394,7 @@ static int suspend(rsec_py_engine *self, rsec_request *req, PyObject *packet, Py
 
 int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address, PyObject *peer) {
     rsec_py_state *state = self->state;
-    PyObject *awaitable = NULL, *task = NULL, *result = NULL, *is_done = NULL;
+    PyObject *awaitable = NULL, *task = NULL, *result = NULL;
     PyObject *raw = rsec_py_bytes(rsec_request_packet(req)), *packet = NULL;
     if (raw != NULL && req->is_raw) {
         packet = Py_NewRef(raw);
@@ -359,27 +407,21 @@ int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret
     if (packet != NULL) {
         awaitable = call_handler(self, req, packet, address);
     }
+    rsec_py_outcome outcome = RSEC_PY_ENDED;
     if (awaitable != NULL) {
-        task = make_task(self, awaitable);
+        outcome = run(self, req, awaitable, &task, &result);
         Py_DECREF(awaitable);
     }
-    if (task != NULL) {
-        is_done = PyObject_CallMethodNoArgs(task, state->name_done);
-    }
-    int rc = 0;
-    if (is_done == Py_False) {
+    int rc;
+    if (outcome == RSEC_PY_ENDED) {
+        rc = land(self, req, packet, result);
+    } else {
         rc = suspend(self, req, packet, task);
         if (rc < 0) {
             rc = land(self, req, packet, NULL);
         }
-    } else {
-        if (is_done != NULL) {
-            result = PyObject_CallMethodNoArgs(task, state->name_result);
-        }
-        rc = land(self, req, packet, result);
+        Py_DECREF(task);
     }
-    Py_XDECREF(is_done);
-    Py_XDECREF(task);
     Py_XDECREF(packet);
     return rc;
 }
@@ -399,6 +441,10 @@ static PyObject *flight_call(PyObject *op, PyObject *args, PyObject *kwargs) {
     unlink_flight(self, flight);
     PyObject *result = PyObject_CallMethodNoArgs(flight->task, self->state->name_result);
     int rc = land(self, req, flight->packet, result);
+    if (rc < 0 && PyObject_TypeCheck(flight->task, self->state->asyncio.task_type)) {
+        PyErr_Clear(); /* KeyboardInterrupt or SystemExit: a task's step has let it leave the loop already */
+        rc = 0;
+    }
     if (rc == 0 && !self->is_flush_due && self->done_num > 0) {
         /* Handlers that end in the same turn of the loop share one wake-up of the I/O thread. */
         PyObject *flush = PyObject_GetAttr((PyObject *)self, self->state->name__flush);

@@ -40,17 +40,41 @@
     X(get_task_factory)                                                                                                \
     X(_resolve)                                                                                                        \
     X(_on_stopped)                                                                                                     \
-    X(_flush)
+    X(_flush)                                                                                                          \
+    X(create_future)                                                                                                   \
+    X(set_result)                                                                                                      \
+    X(cancel)                                                                                                          \
+    X(throw)                                                                                                           \
+    X(close)                                                                                                           \
+    X(cr_suspended)                                                                                                    \
+    X(value)                                                                                                           \
+    X(args)                                                                                                            \
+    X(_coro)                                                                                                           \
+    X(_log_destroy_pending)                                                                                            \
+    X(_asyncio_future_blocking)
 
 enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, RSEC_PY_KINDS };
 
+/* Of asyncio, taken when the first engine is made: rsec_py_tasks_take(). */
+typedef struct {
+    PyTypeObject *task_type;         /* asyncio.Task */
+    PyTypeObject *handler_task_type; /* HandlerTask */
+    PyObject *task_done;             /* asyncio.Task.done */
+    PyObject *ensure_future;
+    PyObject *swap_current_task; /* CPython 3.12 and newer, else NULL, and then the next two */
+    PyObject *enter_task, *leave_task;
+    PyObject *loop_names, *eager_names, *msg_names; /* ("loop",), ("loop", "eager_start"), ("msg",) */
+} rsec_py_asyncio;
+
 typedef struct rsec_py_state {
     rsec_md *md;
-    rsec_digest *digest;                         /* with the GIL held */
-    PyTypeObject *packet_base;                   /* PacketBase: what the classes of pyradsec.packet derive from */
-    PyTypeObject *attribute_type;                /* Attribute */
-    PyTypeObject *engine_type;                   /* Engine */
-    PyTypeObject *flight_type;                   /* a running handler */
+    rsec_digest *digest;          /* with the GIL held */
+    PyTypeObject *packet_base;    /* PacketBase: what the classes of pyradsec.packet derive from */
+    PyTypeObject *attribute_type; /* Attribute */
+    PyTypeObject *engine_type;    /* Engine */
+    PyTypeObject *flight_type;    /* a suspended handler */
+    PyTypeObject *handler_type;   /* Handler: a handler's coroutine */
+    rsec_py_asyncio asyncio;
     PyTypeObject *peer_type;                     /* Peer */
     PyTypeObject *bidict_base, *dictionary_base; /* BiDictBase, DictionaryBase */
     PyObject *keywords;                          /* dict: keyword of a packet -> attribute name, those that were used */

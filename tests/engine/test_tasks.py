@@ -135,7 +135,6 @@ def test_current_task(serve: Serve, loop_factory: LoopFactory) -> None:
     assert all(isinstance(task, asyncio.Task) and task.done() for task in tasks)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_current_task_of_a_handler_that_does_not_suspend(serve: Serve, loop_factory: LoopFactory) -> None:
     """It is a task all the same, though it never goes through the event loop's queue."""
     seen: list[Any] = []

@@ -1,0 +1,185 @@
+#include "py/tasks.h"
+
+#include <stdbool.h>
+
+/* --- HandlerTask --- */
+
+/* Behind the fields of asyncio.Task, whose size only asyncio knows. */
+typedef struct {
+    size_t is_known; /* a char would do, were it not for the alignment of what follows */
+} handler_task;
+
+static handler_task *of(PyObject *task) {
+    return (handler_task *)((char *)task + Py_TYPE(task)->tp_basicsize - (Py_ssize_t)sizeof(handler_task));
+}
+
+static PyObject *task_getattro(PyObject *task, PyObject *name) {
+    of(task)->is_known = 1;
+    return PyObject_GenericGetAttr(task, name);
+}
+
+static int task_setattro(PyObject *task, PyObject *name, PyObject *value) {
+    of(task)->is_known = 1;
+    return PyObject_GenericSetAttr(task, name, value);
+}
+
+/* Its Handler; borrowed. NULL without an exception: it has none any more. */
+static rsec_py_handler *handler_of(rsec_py_state *state, PyObject *task) {
+    PyObject *coroutine = PyObject_GenericGetAttr(task, state->name__coro);
+    if (coroutine == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    Py_DECREF(coroutine); /* the task has it */
+    return Py_IS_TYPE(coroutine, state->handler_type) ? (rsec_py_handler *)coroutine : NULL;
+}
+
+static PyObject *task_done(PyObject *task, PyObject *unused) {
+    (void)unused;
+    rsec_py_state *state = PyType_GetModuleState(Py_TYPE(task));
+    rsec_py_handler *handler = handler_of(state, task);
+    if (handler != NULL && rsec_py_handler_is_at_rest(handler)) {
+        Py_RETURN_TRUE;
+    }
+    return PyObject_CallOneArg(state->asyncio.task_done, task);
+}
+
+static PyObject *task_get_coro(PyObject *task, PyObject *unused) {
+    (void)unused;
+    rsec_py_handler *handler = handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
+    return Py_NewRef(handler != NULL && handler->coroutine != NULL ? handler->coroutine : Py_None);
+}
+
+static PyObject *task_get_context(PyObject *task, PyObject *unused) {
+    (void)unused;
+    rsec_py_handler *handler = handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
+    return Py_NewRef(handler != NULL && handler->context != NULL ? handler->context : Py_None);
+}
+
+static PyMethodDef task_methods[] = {
+    {"done", task_done, METH_NOARGS,
+     "done()\n--\n\nWhether the handler has ended. True also of a task that has no handler yet: there is nothing to wait for."},
+    {"get_coro", task_get_coro, METH_NOARGS, "get_coro()\n--\n\nThe handler's coroutine."},
+    {"get_context", task_get_context, METH_NOARGS,
+     "get_context()\n--\n\nThe contextvars.Context that the handler runs in."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* asyncio.Task's own traverse, clear and dealloc do: nothing is owned here. */
+static PyType_Slot task_slots[] = {
+    {Py_tp_doc, "The asyncio.Task of a handler."},
+    {Py_tp_methods, task_methods},
+    {Py_tp_getattro, task_getattro},
+    {Py_tp_setattro, task_setattro},
+    {0, NULL},
+};
+
+static PyTypeObject *make_type(PyObject *module, PyTypeObject *task_type) {
+    PyType_Spec spec = {
+        .name = "pyradsec._core.HandlerTask",
+        .basicsize = (int)task_type->tp_basicsize + (int)sizeof(handler_task),
+        .flags = Py_TPFLAGS_DEFAULT,
+        .slots = task_slots,
+    };
+    PyObject *bases = PyTuple_Pack(1, task_type);
+    PyObject *type = bases != NULL ? PyType_FromModuleAndSpec(module, &spec, bases) : NULL;
+    Py_XDECREF(bases);
+    return (PyTypeObject *)type;
+}
+
+PyObject *rsec_py_handler_task_new(rsec_py_state *state, PyObject *handler, PyObject *loop) {
+    PyObject *args[] = {handler, loop};
+    PyObject *task = PyObject_Vectorcall((PyObject *)state->asyncio.handler_task_type, args, 1,
+                                         state->asyncio.loop_names);
+    /* At rest it is nothing that anybody forgot. */
+    if (task != NULL && PyObject_GenericSetAttr(task, state->name__log_destroy_pending, Py_False) < 0) {
+        Py_CLEAR(task);
+    }
+    return task;
+}
+
+static PyObject *weakrefs_of(PyObject *task) {
+    return *(PyObject **)((char *)task + Py_TYPE(task)->tp_weaklistoffset);
+}
+
+rsec_py_task_look rsec_py_handler_task_look(PyObject *task) {
+    of(task)->is_known = 0;
+    return (rsec_py_task_look){.refs = Py_REFCNT(task), .weakrefs = weakrefs_of(task)};
+}
+
+bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look) {
+    /* A new weak reference is the first one: all that there was before is the one of asyncio's own set, which has a callback, and
+     * of those the last one comes first. */
+    return of(task)->is_known != 0 || Py_REFCNT(task) != look->refs || weakrefs_of(task) != look->weakrefs;
+}
+
+/* --- the current task --- */
+
+int rsec_py_task_enter(rsec_py_state *state, PyObject *loop, PyObject *task, PyObject **previous) {
+    PyObject *args[] = {loop, task};
+    PyObject *function = state->asyncio.swap_current_task != NULL ? state->asyncio.swap_current_task
+                                                                  : state->asyncio.enter_task;
+    *previous = PyObject_Vectorcall(function, args, 2, NULL);
+    return *previous != NULL ? 0 : -1;
+}
+
+void rsec_py_task_leave(rsec_py_state *state, PyObject *loop, PyObject *task, PyObject *previous) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    bool is_swapped = state->asyncio.swap_current_task != NULL;
+    PyObject *args[] = {loop, is_swapped ? previous : task};
+    PyObject *function = is_swapped ? state->asyncio.swap_current_task : state->asyncio.leave_task;
+    PyObject *done = PyObject_Vectorcall(function, args, 2, NULL);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(task);
+    }
+    Py_XDECREF(done);
+    Py_DECREF(previous);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* --- asyncio --- */
+
+int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
+    rsec_py_asyncio *self = &state->asyncio;
+    if (self->handler_task_type != NULL) {
+        return 0;
+    }
+    PyObject *tasks = PyImport_ImportModule("asyncio.tasks"), *type = NULL;
+    if (tasks == NULL) {
+        return -1;
+    }
+    /* CPython 3.13.0's _enter_task() leaves its dict of current tasks unusable when it finds no memory; swapping does not. */
+    bool can_swap = PY_VERSION_HEX >= 0x030c0000;
+    const struct {
+        PyObject **to;
+        const char *name;
+    } wanted[] = {
+        {&type, "Task"},
+        {&self->ensure_future, "ensure_future"},
+        {can_swap ? &self->swap_current_task : &self->enter_task, can_swap ? "_swap_current_task" : "_enter_task"},
+        {can_swap ? NULL : &self->leave_task, "_leave_task"},
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof wanted / sizeof *wanted; i++) {
+        if (wanted[i].to != NULL) {
+            Py_XSETREF(*wanted[i].to, PyObject_GetAttrString(tasks, wanted[i].name));
+            rc = *wanted[i].to != NULL ? 0 : -1;
+        }
+    }
+    Py_DECREF(tasks);
+    if (rc < 0) {
+        Py_XDECREF(type);
+        return -1;
+    }
+    Py_XSETREF(self->task_type, (PyTypeObject *)type);
+    Py_XSETREF(self->task_done, PyObject_GetAttr(type, state->name_done));
+    Py_XSETREF(self->loop_names, Py_BuildValue("(s)", "loop"));
+    Py_XSETREF(self->eager_names, Py_BuildValue("(ss)", "loop", "eager_start"));
+    Py_XSETREF(self->msg_names, Py_BuildValue("(s)", "msg"));
+    if (self->task_done == NULL || self->loop_names == NULL || self->eager_names == NULL || self->msg_names == NULL) {
+        return -1;
+    }
+    self->handler_task_type = make_type(module, self->task_type);
+    return self->handler_task_type != NULL ? 0 : -1;
+}
