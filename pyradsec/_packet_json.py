@@ -1,4 +1,7 @@
-"""Packets as what JSON can hold, and back (Packet.to_dict, Packet.from_dict, where the form is described)."""
+"""Packets as what JSON can hold, and back (Packet.to_dict, Packet.from_dict, where the form is described).
+
+Without dict.setdefault(), for which CPython 3.13 crashes when it has no memory.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 _VERSIONS = {"1.0": RadiusVersion.V1_0, "1.1": RadiusVersion.V1_1}
 _NUMBERS = re.compile(r"Attr-(\d+(?:\.\d+)*)", re.ASCII)
 _VENDOR_SPECIFIC = 26
+_TEXT = frozenset({"string", "octets"})
 
 Json = str | int | None
 
@@ -34,7 +38,7 @@ def to_dict(packet: Packet, secrets: bool) -> dict[str, Any]:
     for avp, (label, value) in zip(avps, entries, strict=True):
         if avp.key in mixed:
             label, value = _packet_text.numbers(avp), None if value is None else _octets(avp.octets)
-        values.setdefault(label, []).append(value)
+        _append(values, label, value)
     is_v11 = packet.radius_version == RadiusVersion.V1_1
     return {
         "code": int(packet.code),
@@ -52,12 +56,19 @@ def _mixed(keys: list[Any], labels: list[str]) -> set[Any]:
     seen: dict[Any, list[str]] = {}
     mixed = set()
     for key, label in zip(keys, labels, strict=True):
-        its = seen.setdefault(key, [])
+        its = seen.get(key, [])
         if label in its[:-1]:
             mixed.add(key)
         if label not in its[-1:]:
-            its.append(label)
+            _append(seen, key, label)
     return mixed
+
+
+def _append(lists: dict[Any, list[Any]], key: Any, value: Any) -> None:
+    if key in lists:
+        lists[key].append(value)
+    else:
+        lists[key] = [value]
 
 
 def _hex(octets: bytes | None) -> str | None:
@@ -107,7 +118,13 @@ def _plain(packet: Packet, attribute: Attribute, avp: _core.AVP) -> Json:
 def _encoded(attribute: Attribute, avp: _core.AVP, value: Any) -> bytes:
     """The octets that assigning `value` would give, tag included."""
     values = attribute.values.forward
-    octets: bytes = values[value] if value in values else _core.encode_attr(attribute.type, value)
+    octets: bytes
+    if value in values:
+        octets = values[value]
+    elif attribute.type in _TEXT:
+        octets = value if isinstance(value, bytes) else str(value).encode()  # of any length: in several attributes
+    else:
+        octets = _core.encode_attr(attribute.type, value)
     if avp.tag is None:
         return octets
     return bytes((avp.tag,)) + (octets[1:] if attribute.type == "integer" else octets)
@@ -228,11 +245,12 @@ def _add_octets(packet: Packet, label: str, numbers: list[int], octets: bytes) -
         key, numbers = (key, *numbers), []
     level = packet._store()
     for number in numbers:
-        level = level.setdefault(key, {})
+        if key not in level:
+            level[key] = {}
+        level = level[key]
         if not isinstance(level, dict):
             raise PacketError(f"attribute {label}: there are octets where it would be nested")
         key = number
-    stored = level.setdefault(key, [])
-    if not isinstance(stored, list):
+    if not isinstance(level.get(key, []), list):
         raise PacketError(f"attribute {label}: there is a container where its octets would be")
-    stored.append(octets)
+    _append(level, key, octets)

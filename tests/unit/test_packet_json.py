@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packets import AUTHENTICATOR, DICTIONARY, SECRET, attribute, octets, octets_v11, vendor
+from rich import rich_dictionary
 
 from pyradsec.packet import AcctPacket, AuthPacket, CoAPacket, Packet, PacketError, StatusPacket, parse_packet
 
@@ -63,6 +64,15 @@ def test_the_form() -> None:
     }
     assert there_and_back(made) == made
     assert there_and_back(made).request_packet() == made.request_packet()
+
+
+@pytest.mark.parametrize("name", ["EAP-Message", "Long-Oct", "Evs-Long", "Pieces-Oct"])
+def test_a_value_over_several_attributes_has_its_name(name: str) -> None:
+    made = AuthPacket(secret=SECRET, authenticator=AUTHENTICATOR, dict=rich_dictionary())
+    made[name] = bytes(300)
+    got = parse_packet(made.request_packet(), SECRET, made.dict)
+    assert got.to_dict()["attributes"] == {name: ["0x" + bytes(300).hex()]}
+    assert Packet.from_dict(got.to_dict(), dict=made.dict) == got
 
 
 def test_a_version_with_tokens() -> None:
