@@ -1,8 +1,11 @@
-"""Packets as people read them: one line for logs, many for an operator, passwords and keys masked."""
+"""Packets as people read them: one line for logs, many for an operator, passwords and keys masked.
+
+Lists and small functions, no generators: CPython 3.12 and 3.13 crash when there is no memory to make one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyradsec import _core
@@ -28,7 +31,7 @@ def line(packet: Packet) -> str:
         keys = packet.keys()
     except FAILURES:
         keys = list(packet)
-    attributes = ", ".join(f"{key!r}: {_shown(packet, key)}" for key in keys)
+    attributes = ", ".join([f"{key!r}: {_shown(packet, key)}" for key in keys])
     return f"<{type(packet).__name__} {_what(packet)} {{{attributes}}}>"
 
 
@@ -62,11 +65,14 @@ def header(octets: bytes, radius_version: int) -> list[str]:
     return [f"    Authenticator {octets[4:20].hex()}"]
 
 
-def attributes(packet: _core.PacketBase, secrets: bool) -> Iterator[str]:
+def attributes(packet: _core.PacketBase, secrets: bool) -> list[str]:
     """A line for each attribute: vendor, name, tag and value. With `secrets` passwords in clear."""
-    for avp in packet.attributes():
-        tag = f":{avp.tag}" if avp.tag is not None else ""
-        yield f"{_vendor(packet, avp)}{label(avp)}{tag} = {_value(packet, avp, secrets)}"
+    return [_attribute(packet, avp, secrets) for avp in packet.attributes()]
+
+
+def _attribute(packet: _core.PacketBase, avp: _core.AVP, secrets: bool) -> str:
+    tag = f":{avp.tag}" if avp.tag is not None else ""
+    return f"{_vendor(packet, avp)}{label(avp)}{tag} = {_value(packet, avp, secrets)}"
 
 
 def label(avp: _core.AVP) -> str:
@@ -82,7 +88,7 @@ def numbers(avp: _core.AVP) -> str:
     key = avp.key if isinstance(avp.key, tuple) else (avp.key,)
     if avp.vendor is not None and not is_extended_vendor(key):
         key = (26, *key)
-    return "Attr-" + ".".join(str(number) for number in key)
+    return "Attr-" + ".".join([str(number) for number in key])
 
 
 def is_extended_vendor(key: tuple[int, ...]) -> bool:
@@ -153,7 +159,7 @@ def _shown(packet: Packet, key: Any) -> str:
         return _HIDDEN
     try:
         value = packet[key]
-        if number == _VENDOR_SPECIFIC and any(octets[:4] == _MICROSOFT for octets in value):
+        if number == _VENDOR_SPECIFIC and _MICROSOFT in [octets[:4] for octets in value]:
             return _HIDDEN  # whole, since no dictionary takes it apart: there may be a password or a key in it
         return _shown_value(value, attributes)
     except FAILURES:
@@ -162,9 +168,11 @@ def _shown(packet: Packet, key: Any) -> str:
             return "<malformed>"  # there may be a secret in there
         if not isinstance(stored, list):
             return repr(stored)
-        return (
-            "[" + ", ".join(f"0x{value.hex()}" if isinstance(value, bytes) else repr(value) for value in stored) + "]"
-        )
+        return "[" + ", ".join([_shown_octets(value) for value in stored]) + "]"
+
+
+def _shown_octets(stored: Any) -> str:
+    return f"0x{stored.hex()}" if isinstance(stored, bytes) else repr(stored)
 
 
 def _is_hidden(name: Any, attributes: Mapping[Any, Any]) -> bool:
@@ -175,8 +183,8 @@ def _shown_value(value: Any, attributes: Mapping[Any, Any]) -> str:
     """A list of values, or what a container holds."""
     if not isinstance(value, dict):
         return repr(value)
-    inside = (
+    inside = [
         f"{name!r}: {_HIDDEN if _is_hidden(name, attributes) else _shown_value(one, attributes)}"
         for name, one in value.items()
-    )
+    ]
     return "{" + ", ".join(inside) + "}"

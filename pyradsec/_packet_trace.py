@@ -63,6 +63,6 @@ def _dump(octets: bytes) -> list[str]:
     lines = []
     for start in range(0, len(octets), _WIDTH):
         part = octets[start : start + _WIDTH]
-        text = "".join(chr(octet) if 0x20 <= octet < 0x7F else "." for octet in part)
+        text = "".join([chr(octet) if 0x20 <= octet < 0x7F else "." for octet in part])
         lines.append(f"{start:04x}  {part.hex(' '):<{3 * _WIDTH - 1}}  {text}")
     return lines

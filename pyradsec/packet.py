@@ -103,7 +103,7 @@ def _pairs(other: Any) -> Iterable[tuple[Any, Any]]:
         return [(key, _copied(value)) for key, value in other.items()]
     if hasattr(other, "keys"):
         keys = other.keys()
-        return ((key, other[key]) for key in keys)
+        return [(key, other[key]) for key in keys]
     pairs: Iterable[tuple[Any, Any]] = other
     return pairs
 
