@@ -27,8 +27,8 @@ static rsec_py_attribute *by_name(rsec_py_reader *reader, PyObject *name, PyObje
     return found == NULL && PyErr_Occurred() == NULL ? rsec_py_dict_attribute(reader, name) : found;
 }
 
-/* Whether `outer` is what the attribute belongs to. */
-static bool belongs_to(rsec_py_reader *reader, const rsec_py_attribute *attribute, rsec_view outer) {
+/* Whether `outer` is what the attribute belongs to: 1, 0, -1. */
+static int belongs_to(rsec_py_reader *reader, const rsec_py_attribute *attribute, rsec_view outer) {
     PyObject *parent = attribute->parent, *names[] = {attribute->vendor, NULL};
     if (parent != NULL && PyObject_TypeCheck(parent, reader->state->attribute_type)) {
         names[1] = ((rsec_py_attribute *)parent)->name;
@@ -38,11 +38,14 @@ static bool belongs_to(rsec_py_reader *reader, const rsec_py_attribute *attribut
         const char *text = names[i] != NULL && PyUnicode_Check(names[i]) ? PyUnicode_AsUTF8AndSize(names[i], &len)
                                                                          : NULL;
         if (text != NULL && (size_t)len == outer.len && memcmp(text, outer.ptr, outer.len) == 0) {
-            return true;
+            return 1;
         }
-        PyErr_Clear();
+        if (PyErr_Occurred() != NULL && !PyErr_ExceptionMatches(PyExc_UnicodeError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* a name that no file could have */
     }
-    return false;
+    return 0;
 }
 
 /* Vendor-Specific.Microsoft.CHAP-Challenge: the last name, when it belongs to the one before it. */
@@ -58,8 +61,8 @@ static rsec_py_attribute *by_path(rsec_py_reader *reader, rsec_view path) {
         found = outer.len > 0 ? in_scope(reader, scope, name) : NULL;
         if (found == NULL && PyErr_Occurred() == NULL) {
             found = rsec_py_dict_attribute(reader, name);
-            if (found != NULL && outer.len > 0 && !belongs_to(reader, found, outer)) {
-                Py_CLEAR(found);
+            if (found != NULL && outer.len > 0 && belongs_to(reader, found, outer) != 1) {
+                Py_CLEAR(found); /* with an exception, or another one's */
             }
         }
     }

@@ -1,19 +1,18 @@
 """Every allocation of Python's fails in turn: MemoryError comes out, or nothing; no crash, no leak, nothing half-made.
 
-The interpreter's hook (_testcapi.set_nomemory) makes allocation number N fail. One child process for each family of
-operations, because a crash would take the test run with it: this file is its program too.
+One child process for each family of operations: this file is its program too.
 """
 
 from __future__ import annotations
 
 import gc
 import io
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from nomemory import in_child, needs_hook, sweep
 
 TYPES = """
 ATTRIBUTE User-Name 1 string
@@ -71,7 +70,6 @@ FAMILIES = ("codec", "parse", "read", "write", "map", "serialise", "reply", "ver
 
 # --- the child's side ---
 
-RAISING: set[Callable[[], object]] = set()
 Operation = tuple[str, Callable[[], object], Callable[[], object]]  # name, what is done, what must hold afterwards
 
 
@@ -188,11 +186,7 @@ def operations(family: str) -> Iterator[Operation]:
 
 
 def refused(function: Callable[[], object]) -> Callable[[], None]:
-    """What fails with or without memory.
-
-    Not with one allocation failing alone: where that one is of a traceback of its own, the interpreter (3.11 to 3.13)
-    loses the exception and says SystemError, of any function.
-    """
+    """What fails with or without memory."""
     from pyradsec.exceptions import PacketError
 
     def run() -> None:
@@ -202,7 +196,6 @@ def refused(function: Callable[[], object]) -> Callable[[], None]:
             return
         raise AssertionError("was not refused")
 
-    RAISING.add(run)
     return run
 
 
@@ -210,40 +203,17 @@ def delete(packet: Any) -> None:
     del packet["User-Name"]
 
 
-def sweep(operation: Operation) -> int:
-    """The operation with every allocation failing in turn, alone and with all that follow it; how many there are."""
-    import _testcapi
-
+def fail(operation: Operation) -> int:
+    """The operation with every allocation failing in turn; how many there are."""
     name, function, check = operation
-    number = 0
-    while True:
-        outcomes = []
-        for stop in (0,) if function in RAISING else (number + 1, 0):
-            outcome: BaseException | None = None
-            _testcapi.set_nomemory(number, stop)
-            try:
-                function()
-            except MemoryError:
-                outcome = MemoryError()
-            except BaseException as error:
-                outcome = error
-            finally:
-                _testcapi.remove_mem_hooks()
-            if outcome is not None and not isinstance(outcome, MemoryError):
-                raise AssertionError(f"{name}, allocation {number}: {outcome!r}") from outcome
-            check()
-            outcomes.append(outcome)
-        if outcomes[-1] is None:
-            return number
-        number += 1
-        assert number < 20000, name
+    return sweep(name, function, lambda _number, _result, _outcome: check())
 
 
 def settles(operation: Operation) -> bool:
     """Whether failing stops to cost memory, once the interpreter's free lists are full (some 200 blocks)."""
     for _ in range(200):
         blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
-        sweep(operation)
+        fail(operation)
         gc.collect()
         if sys.getallocatedblocks() - blocks < 3 and len(gc.get_objects()) - objects < 3:
             return True
@@ -253,7 +223,7 @@ def settles(operation: Operation) -> bool:
 def child(family: str) -> None:
     total = 0
     for operation in operations(family):
-        total += sweep(operation)
+        total += fail(operation)
         assert settles(operation), f"{operation[0]} leaks"
     print(f"{total} allocations failed")
 
@@ -261,26 +231,10 @@ def child(family: str) -> None:
 # --- the test's side ---
 
 
-def has_hook() -> bool:
-    try:
-        import _testcapi
-    except ImportError:
-        return False
-    return hasattr(_testcapi, "set_nomemory")
-
-
-@pytest.mark.skipif(not has_hook(), reason="this Python has no _testcapi")
+@needs_hook
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_allocation_fails(family: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", __file__, family],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout.split()[0]) > 0
+    assert int(in_child(__file__, family).split()[0]) > 0
 
 
 if __name__ == "__main__":
