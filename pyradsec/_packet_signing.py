@@ -53,12 +53,20 @@ class SignedPacket(_core.PacketBase):
     def get_message_authenticator(self) -> bool | None:
         """Signs the packet as it is now: packet[80] is the digest from here on, and is computed anew when the packet is
         serialised. True; in RADIUS/1.1 nothing happens (V11-3). ValueError for a reply without authenticator,
-        PacketError for what does not fit a packet."""
-        if not is_v11(self):
+        PacketError for what does not fit a packet, which is left unsigned then."""
+        if is_v11(self):
+            return self.message_authenticator
+        before, flag = self.get(MESSAGE_AUTHENTICATOR), self.message_authenticator
+        try:
             self.ensure_message_authenticator()
             raw = self._encode()
             at = value_of(raw, MESSAGE_AUTHENTICATOR)
             self[MESSAGE_AUTHENTICATOR] = [raw[at : at + 16]]
+        except BaseException:
+            if before is None:
+                self._store().pop(MESSAGE_AUTHENTICATOR, None)
+            self.message_authenticator = flag
+            raise
         return self.message_authenticator
 
     def _encode(self) -> bytes:

@@ -80,9 +80,12 @@ _id_lock = threading.Lock()
 def create_id() -> int:
     """The next identifier, 0 to 255, counting up from a random one. Any thread."""
     global CURRENT_ID
-    with _id_lock:
+    _id_lock.acquire()  # `with` needs memory to let it go again
+    try:
         CURRENT_ID = (CURRENT_ID + 1) % 256
         return CURRENT_ID
+    finally:
+        _id_lock.release()
 
 
 def hmac_new(key: bytes, msg: bytes | None = None) -> hmac.HMAC:

@@ -393,7 +393,7 @@ static PyObject *avp_repr(PyObject *op) {
         return PyUnicode_FromFormat("<AVP %S <hidden> at octet %S>", label, offset);
     }
     PyObject *value = avp_value(op, NULL);
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear(); /* what does not decode is shown as it is */
         value = Py_NewRef(self->octets);
     }

@@ -50,17 +50,6 @@ int rsec_py_packet_trace(rsec_py_packet *self, const char *direction, PyObject *
     return done != NULL ? 0 : -1;
 }
 
-/* RADIUS/1.1: a Message-Authenticator is ignored when received (V11-3). */
-static int drop_message_auth(rsec_py_packet *self) {
-    PyObject *key = rsec_py_packet_materialise(self) == 0 ? PyLong_FromLong(RSEC_ATTR_MESSAGE_AUTHENTICATOR) : NULL;
-    int rc = key != NULL ? PyDict_Contains(self->store, key) : -1;
-    if (rc == 1) {
-        rc = PyDict_DelItem(self->store, key);
-    }
-    Py_XDECREF(key);
-    return rc;
-}
-
 static void swap(PyObject **field, PyObject **other) {
     PyObject *before = *field;
     *field = *other;
@@ -68,16 +57,19 @@ static void swap(PyObject **field, PyObject **other) {
 }
 
 /* The octets `raw` and what the 20 of their header say. RADIUS/1.1 has a Token and no Identifier; its reserved octets are
- * ignored (V11-2). What was there before is let go last: its own code may look at the packet, which is whole then. */
+ * ignored (V11-2), and so is a Message-Authenticator (V11-3), whatever version the packet is given later: there is a store from
+ * the start then. What was there before is let go last: its own code may look at the packet, which is whole then. */
 static int take_octets(rsec_py_packet *self, PyObject *raw, const rsec_packet_facts *facts) {
     rsec_view pkt = rsec_py_bytes_view(raw);
     bool is_v11 = rsec_py_packet_is_v11(self), is_signed = facts->message_auth_num > 0;
     PyObject *code = PyLong_FromLong(pkt.ptr[0]), *id = PyLong_FromLong(is_v11 ? 0 : pkt.ptr[1]);
     PyObject *token = is_v11 ? rsec_py_bytes(rsec_view_part(pkt, 4, RSEC_PY_TOKEN_LEN)) : Py_XNewRef(self->token);
-    if (code == NULL || id == NULL || (is_v11 && token == NULL)) {
+    PyObject *store = is_v11 && is_signed ? rsec_py_packet_fill(self, raw) : NULL;
+    if (code == NULL || id == NULL || (is_v11 && token == NULL) || (is_v11 && is_signed && store == NULL)) {
         Py_XDECREF(code);
         Py_XDECREF(id);
         Py_XDECREF(token);
+        Py_XDECREF(store);
         return -1;
     }
     swap(&self->code, &code);
@@ -85,7 +77,7 @@ static int take_octets(rsec_py_packet *self, PyObject *raw, const rsec_packet_fa
     swap(&self->token, &token);
     PyObject *authenticator = is_v11 ? Py_NewRef(Py_None) : NULL;
     swap(&self->authenticator, &authenticator);
-    PyObject *store = NULL, *octets = Py_NewRef(raw), *flag = Py_NewRef(is_signed && !is_v11 ? Py_True : Py_None);
+    PyObject *octets = Py_NewRef(raw), *flag = Py_NewRef(is_signed && !is_v11 ? Py_True : Py_None);
     swap(&self->store, &store);
     swap(&self->raw_packet, &octets);
     swap(&self->message_authenticator, &flag);
@@ -111,9 +103,6 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
         return -1;
     }
     if (take_octets(self, raw, &facts) < 0) {
-        return -1;
-    }
-    if (rsec_py_packet_is_v11(self) && facts.message_auth_num > 0 && drop_message_auth(self) < 0) {
         return -1;
     }
     return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
@@ -355,7 +344,9 @@ int rsec_py_packet_keys(rsec_py_packet *self, rsec_view *secret, rsec_view *auth
             return -1;
         }
         octets = PyBytes_FromStringAndSize((char *)random, sizeof random);
-        Py_XSETREF(self->authenticator, Py_XNewRef(octets));
+        if (octets != NULL) { /* NULL would say that it is in the octets received */
+            Py_XSETREF(self->authenticator, Py_NewRef(octets));
+        }
     }
     if (octets == NULL) {
         return -1;

@@ -50,6 +50,9 @@ static inline int rsec_py_packet_is(rsec_py_state *state, PyObject *op) {
     return PyObject_TypeCheck(op, state->packet_base);
 }
 
+/* The store for the octets `raw`, bytes: a new dict. */
+PyObject *rsec_py_packet_fill(rsec_py_packet *self, PyObject *raw);
+
 /* Makes the store if there is none yet. */
 int rsec_py_packet_materialise(rsec_py_packet *self);
 

@@ -46,6 +46,9 @@ typedef struct {
 
 static int octets_take(octets *taken, PyObject *object, const char *what) {
     taken->is_there = PyObject_GetBuffer(object, &taken->buffer, PyBUF_SIMPLE) == 0;
+    if (!taken->is_there && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
     if (!taken->is_there) {
         PyErr_Clear();
         PyErr_Format(PyExc_TypeError, "%s: expected bytes, found %.100s", what, Py_TYPE(object)->tp_name);
@@ -197,6 +200,12 @@ static PyObject *packet_add_message_auth(PyObject *op, PyObject *unused) {
     if (rsec_py_packet_is_v11(self)) {
         Py_RETURN_NONE;
     }
+    long code = number_of(self->code);
+    rsec_view secret, made; /* the authenticator first: what fails must not leave the packet with half of it */
+    if (self->authenticator == Py_None && (code == RSEC_ACCESS_REQUEST || code == RSEC_STATUS_SERVER) &&
+        rsec_py_packet_keys(self, &secret, &made) < 0) {
+        return NULL;
+    }
     PyObject *key = PyLong_FromLong(RSEC_ATTR_MESSAGE_AUTHENTICATOR);
     PyObject *value = Py_BuildValue("[y#]", (const char *)zeros, (Py_ssize_t)sizeof zeros);
     int rc = key != NULL && value != NULL ? PyObject_SetItem(op, key, value) : -1;
@@ -206,11 +215,6 @@ static PyObject *packet_add_message_auth(PyObject *op, PyObject *unused) {
         return NULL;
     }
     Py_XSETREF(self->message_authenticator, Py_NewRef(Py_True));
-    long code = number_of(self->code);
-    if (self->authenticator == Py_None && (code == RSEC_ACCESS_REQUEST || code == RSEC_STATUS_SERVER)) {
-        rsec_view secret, made;
-        return rsec_py_packet_keys(self, &secret, &made) == 0 ? Py_NewRef(Py_None) : NULL;
-    }
     Py_RETURN_NONE;
 }
 

@@ -437,13 +437,18 @@ static PyObject *fill(rsec_py_packet *self, rsec_view attrs) {
     return at.store;
 }
 
+PyObject *rsec_py_packet_fill(rsec_py_packet *self, PyObject *raw) {
+    Py_INCREF(raw); /* a dictionary with code of its own may take it out of the packet meanwhile */
+    PyObject *store = fill(self, rsec_packet_attrs(rsec_py_bytes_view(raw)));
+    Py_DECREF(raw);
+    return store;
+}
+
 int rsec_py_packet_materialise(rsec_py_packet *self) {
     if (self->store != NULL) {
         return 0;
     }
-    PyObject *raw = Py_NewRef(self->raw_packet); /* a dictionary with code of its own may replace it meanwhile */
-    PyObject *store = fill(self, rsec_packet_attrs(rsec_py_bytes_view(raw)));
-    Py_DECREF(raw);
+    PyObject *store = rsec_py_packet_fill(self, self->raw_packet);
     if (store == NULL) {
         return -1;
     }

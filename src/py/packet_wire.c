@@ -79,9 +79,18 @@ int rsec_py_packet_write(rsec_py_packet *self, rsec_writer *writer, uint8_t buf[
     return 0;
 }
 
-/* The octets as bytes, shown to the trace. */
-static PyObject *finish(rsec_py_packet *self, const rsec_writer *writer) {
+/* The octets as bytes, shown to the trace; `is_digest` has their authenticator set on the packet before that. */
+static PyObject *finish(rsec_py_packet *self, const rsec_writer *writer, bool is_digest) {
     PyObject *raw = rsec_py_bytes(rsec_view_of(writer->ptr, writer->len));
+    PyObject *digest = raw != NULL && is_digest
+                           ? PyBytes_FromStringAndSize((char *)writer->ptr + 4, RSEC_AUTHENTICATOR_LEN)
+                           : NULL;
+    if (raw != NULL && is_digest && digest == NULL) {
+        Py_CLEAR(raw);
+    }
+    if (digest != NULL) {
+        Py_XSETREF(self->authenticator, digest);
+    }
     if (raw != NULL && self->state->trace != NULL && rsec_py_packet_trace(self, "out", raw) < 0) {
         Py_CLEAR(raw);
     }
@@ -102,7 +111,7 @@ static PyObject *encode_v11(rsec_py_packet *self) {
                             PyBytes_GET_SIZE(token));
     }
     memcpy(header, PyBytes_AS_STRING(token), RSEC_PY_TOKEN_LEN);
-    return rsec_py_packet_write(self, &writer, buf, header) == 0 ? finish(self, &writer) : NULL;
+    return rsec_py_packet_write(self, &writer, buf, header) == 0 ? finish(self, &writer, false) : NULL;
 }
 
 /* A request that was made without an identifier gets one. */
@@ -116,8 +125,11 @@ static int ensure_id(rsec_py_packet *self) {
         return -1;
     }
     PyObject *id = PyLong_FromLong(octet);
+    if (id == NULL) {
+        return -1;
+    }
     Py_XSETREF(self->id, id);
-    return id != NULL ? 0 : -1;
+    return 0;
 }
 
 PyDoc_STRVAR(
@@ -165,14 +177,7 @@ static PyObject *packet_encode_request(PyObject *op, PyObject *unused) {
     if (status != RSEC_OK) {
         return rsec_py_fail(self->state, status, "request");
     }
-    if (!is_random) {
-        PyObject *digest = PyBytes_FromStringAndSize((char *)buf + 4, RSEC_AUTHENTICATOR_LEN);
-        if (digest == NULL) {
-            return NULL;
-        }
-        Py_XSETREF(self->authenticator, digest);
-    }
-    return finish(self, &writer);
+    return finish(self, &writer, !is_random);
 }
 
 /* The Response Authenticator for an authenticator of another length than 16 octets: the digest is over all of it. No packet
@@ -238,7 +243,7 @@ static PyObject *packet_reply_packet(PyObject *op, PyObject *unused) {
     }
     Py_DECREF(octets);
     Py_DECREF(held);
-    return status == RSEC_OK ? finish(self, &writer) : rsec_py_fail(self->state, status, "reply");
+    return status == RSEC_OK ? finish(self, &writer, false) : rsec_py_fail(self->state, status, "reply");
 }
 
 /* --- the octets as they are, to look at --- */
