@@ -193,7 +193,9 @@ class Packet(SignedPacket):
         if not store:
             raise KeyError("the packet has no attributes")
         key = next(reversed(store)) if last else next(iter(store))
-        return key, store.pop(key)
+        item = key, store[key]
+        del store[key]
+        return item
 
     def __reversed__(self) -> Iterator[Any]:
         keys: Iterator[Any] = reversed(self._store())
@@ -206,13 +208,9 @@ class Packet(SignedPacket):
 
     def move_to_end(self, key: Any, last: bool = True) -> None:
         """Moves a storage key to the end, or to the front. KeyError when it is missing."""
-        store = self._store()
-        moved = {key: store.pop(key)}
-        rest = {} if last else dict(store)
-        if not last:
-            store.clear()
-        store.update(moved)
-        store.update(rest)
+        rest = dict(self._store())
+        moved = {key: rest.pop(key)}
+        self._take_store({**rest, **moved} if last else {**moved, **rest})
 
     def copy(self) -> Self:
         """A packet of the same class with the same header, peer and dictionary, and attributes of its own."""
@@ -240,9 +238,7 @@ class Packet(SignedPacket):
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state["header"].items():
             setattr(self, name, value)
-        store = self._store()
-        store.clear()
-        store.update(state["store"])
+        self._take_store(dict(state["store"]))
         self.__dict__.update(state["more"])
 
     # --- views ---

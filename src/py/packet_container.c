@@ -160,25 +160,35 @@ PyObject *rsec_py_container_encode(rsec_py_packet *self, const rsec_py_attribute
     return dict;
 }
 
-/* Adds what `from`, as encode_container made it, has to the container `into`. */
-int rsec_py_container_merge(PyObject *into, PyObject *from) {
-    PyObject *code, *added;
+/* The elements of two lists in a new one. */
+static PyObject *joined(PyObject *there, PyObject *added) {
+    PyObject *list = PyList_GetSlice(there, 0, PyList_GET_SIZE(there));
+    if (list != NULL && PyList_SetSlice(list, PyList_GET_SIZE(list), PyList_GET_SIZE(list), added) < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+PyObject *rsec_py_container_merged(PyObject *there, PyObject *added) {
+    PyObject *dict = PyDict_Copy(there), *code, *one;
     Py_ssize_t pos = 0;
-    int rc = 0;
-    while (rc == 0 && PyDict_Next(from, &pos, &code, &added)) {
-        PyObject *there = Py_XNewRef(PyDict_GetItemWithError(into, code));
-        if (there == NULL) {
-            rc = PyErr_Occurred() != NULL ? -1 : PyDict_SetItem(into, code, added);
-        } else if (PyDict_Check(there) && PyDict_Check(added)) {
-            rc = rsec_py_container_merge(there, added);
-        } else if (PyList_Check(there) && PyList_Check(added)) {
-            rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), added);
+    while (dict != NULL && PyDict_Next(added, &pos, &code, &one)) {
+        PyObject *before = Py_XNewRef(PyDict_GetItemWithError(dict, code)), *value = NULL;
+        if (before == NULL) {
+            value = PyErr_Occurred() == NULL ? Py_NewRef(one) : NULL;
+        } else if (PyDict_Check(before) && PyDict_Check(one)) {
+            value = rsec_py_container_merged(before, one);
+        } else if (PyList_Check(before) && PyList_Check(one)) {
+            value = joined(before, one);
         } else {
             PyErr_Format(PyExc_TypeError, "sub-attribute %R: expected a %.100s in the packet, found a %.100s", code,
-                         Py_TYPE(added)->tp_name, Py_TYPE(there)->tp_name);
-            rc = -1;
+                         Py_TYPE(one)->tp_name, Py_TYPE(before)->tp_name);
         }
-        Py_XDECREF(there);
+        if (value == NULL || PyDict_SetItem(dict, code, value) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(value);
+        Py_XDECREF(before);
     }
-    return rc;
+    return dict;
 }

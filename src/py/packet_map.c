@@ -72,19 +72,16 @@ static int read_received(rsec_py_packet *self, const rsec_py_target *at, uint8_t
 
 /* What the store has for `place`: 1 and a new reference, 0, -1. */
 static int find_stored(rsec_py_packet *self, const rsec_py_place *place, PyObject **stored) {
-    PyObject *holder, *key;
+    rsec_py_path path;
     *stored = NULL;
     if (rsec_py_packet_materialise(self) < 0) {
         return -1;
     }
-    PyObject *store = Py_NewRef(self->store); /* looking things up may run code that clears the packet */
-    int rc = rsec_py_place_holder(self, store, place, false, false, &holder, &key);
-    Py_DECREF(store);
+    int rc = rsec_py_path_open(self, self->store, place, false, &path);
     if (rc == 1) {
-        *stored = Py_XNewRef(PyDict_GetItemWithError(holder, key));
+        *stored = Py_XNewRef(PyDict_GetItemWithError(path.holders[path.depth], path.keys[path.depth]));
         rc = *stored != NULL ? 1 : PyErr_Occurred() != NULL ? -1 : 0;
-        Py_DECREF(holder);
-        Py_DECREF(key);
+        rsec_py_path_close(&path);
     }
     return rc;
 }
@@ -163,7 +160,7 @@ PyObject *rsec_py_packet_subscript(PyObject *op, PyObject *key) {
 
 /* --- writing --- */
 
-/* Appends `encoded`, a list or a container's dict, to what is under `key`. */
+/* Appends `encoded`, a list or a container's dict, to what is under `key`: in one step, which is done or not. */
 static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObject *holder, PyObject *key,
                           PyObject *encoded) {
     PyObject *there = Py_XNewRef(PyDict_GetItemWithError(holder, key));
@@ -172,9 +169,10 @@ static int append_encoded(rsec_py_packet *self, const rsec_py_target *at, PyObje
         rc = PyDict_SetItem(holder, key, encoded);
     } else if (rc == 0 && PyDict_Check(encoded)) {
         PyObject *open = rsec_py_container_open(self, at->place.attribute, there, at->place.depth + 1);
-        rc = open != NULL ? rsec_py_container_merge(open, encoded) : -1;
-        rc = rc == 0 && open != there ? PyDict_SetItem(holder, key, open) : rc;
+        PyObject *merged = open != NULL ? rsec_py_container_merged(open, encoded) : NULL;
+        rc = merged != NULL ? PyDict_SetItem(holder, key, merged) : -1;
         Py_XDECREF(open);
+        Py_XDECREF(merged);
     } else if (rc == 0 && PyList_Check(there)) {
         rc = PyList_SetSlice(there, PyList_GET_SIZE(there), PyList_GET_SIZE(there), encoded);
     } else if (rc == 0) {
@@ -243,16 +241,16 @@ static int set_named(rsec_py_packet *self, PyObject *name, PyObject *value, bool
         rc = PyDict_SetItem(store, at.place.key, encoded);
         Py_DECREF(store);
     } else if (rc == 0) {
-        PyObject *store = Py_NewRef(self->store), *holder, *key; /* what is looked up may have code of its own */
-        rc = rsec_py_place_holder(self, store, &at.place, true, true, &holder, &key);
+        rsec_py_path path;
+        rc = rsec_py_path_open(self, self->store, &at.place, true, &path);
         if (rc == 1) {
+            PyObject *holder = path.holders[path.depth], *key = path.keys[path.depth];
             rc = appends          ? append_encoded(self, &at, holder, key, encoded)
                  : is_tagged(&at) ? set_tagged(&at, holder, key, encoded)
                                   : PyDict_SetItem(holder, key, encoded);
-            Py_DECREF(holder);
-            Py_DECREF(key);
+            rc = rc == 0 ? rsec_py_path_join(&path) : rc;
+            rsec_py_path_close(&path);
         }
-        Py_DECREF(store);
     }
     Py_XDECREF(encoded);
     rsec_py_target_release(&at);
@@ -267,10 +265,30 @@ int rsec_py_packet_add(rsec_py_packet *self, PyObject *name, PyObject *value) {
     return set_named(self, name, value, true);
 }
 
-/* Deletes what is under a name, with a tag only its values; containers that it leaves empty go too. */
+/* Deletes what `path` leads to, with a tag only its values; containers that it leaves empty go too. 1, 0: there is nothing,
+ * -1. */
+static int delete_at(const rsec_py_target *at, const rsec_py_path *path) {
+    bool is_whole = true;
+    unsigned level = path->depth;
+    int rc = is_tagged(at) ? delete_tagged(at, path->holders[level], path->keys[level], &is_whole)
+                           : PyDict_Contains(path->holders[level], path->keys[level]);
+    if (rc != 1) {
+        return rc;
+    }
+    if (is_whole) {
+        while (level > 0 && PyDict_GET_SIZE(path->holders[level]) == 1) {
+            level--; /* the container would be empty: it is what is deleted */
+        }
+        if (PyDict_DelItem(path->holders[level], path->keys[level]) < 0) {
+            return -1;
+        }
+    }
+    return (int)level > path->joint && rsec_py_path_join(path) < 0 ? -1 : 1;
+}
+
 static int delete_named(rsec_py_packet *self, PyObject *name) {
     rsec_py_target at;
-    PyObject *holder, *key;
+    rsec_py_path path;
     int rc = rsec_py_target_find(self, name, &at);
     if (rc <= 0) {
         if (rc == 0) {
@@ -278,32 +296,16 @@ static int delete_named(rsec_py_packet *self, PyObject *name) {
         }
         return -1;
     }
-    rc = rsec_py_packet_materialise(self);
-    PyObject *store = rc == 0 ? Py_NewRef(self->store) : NULL;
-    bool goes_on = rc == 0, is_first = true;
-    while (goes_on) {
-        rc = rsec_py_place_holder(self, store, &at.place, false, true, &holder, &key);
-        goes_on = false;
-        if (rc == 1) {
-            bool is_whole = true;
-            if (is_first) {
-                rc = is_tagged(&at) ? delete_tagged(&at, holder, key, &is_whole) : PyDict_Contains(holder, key);
-            }
-            rc = rc == 1 && is_whole ? (PyDict_DelItem(holder, key) < 0 ? -1 : 1) : rc;
-            goes_on = rc == 1 && is_whole && at.place.depth > 0 && PyDict_GET_SIZE(holder) == 0;
-            Py_DECREF(holder);
-            Py_DECREF(key);
-        }
-        if (rc == 0) {
-            fail_absent(&at.place);
-        }
-        at.place.depth -= goes_on ? 1 : 0;
-        is_first = false;
-        rc = rc == 1 ? 0 : -1;
+    rc = rsec_py_packet_materialise(self) == 0 ? rsec_py_path_open(self, self->store, &at.place, false, &path) : -1;
+    if (rc == 1) {
+        rc = delete_at(&at, &path);
+        rsec_py_path_close(&path);
     }
-    Py_XDECREF(store);
+    if (rc == 0) {
+        fail_absent(&at.place);
+    }
     rsec_py_target_release(&at);
-    return rc;
+    return rc == 1 ? 0 : -1;
 }
 
 int rsec_py_packet_ass_subscript(PyObject *op, PyObject *key, PyObject *value) {
@@ -478,6 +480,15 @@ static PyObject *packet_clear_all(PyObject *op, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *packet_take_store(PyObject *op, PyObject *store) {
+    rsec_py_packet *self = (rsec_py_packet *)op;
+    if (!PyDict_CheckExact(store)) {
+        return PyErr_Format(PyExc_TypeError, "_take_store: expected a dict, found %.100s", Py_TYPE(store)->tp_name);
+    }
+    Py_XSETREF(self->store, Py_NewRef(store));
+    Py_RETURN_NONE;
+}
+
 static PyObject *packet_store(PyObject *op, PyObject *unused) {
     (void)unused;
     rsec_py_packet *self = (rsec_py_packet *)op;
@@ -499,5 +510,7 @@ PyMethodDef rsec_py_packet_map_methods[] = {
     {"clear", packet_clear_all, METH_NOARGS, "clear()\n--\n\nRemoves all attributes."},
     {"_store", packet_store, METH_NOARGS,
      "_store()\n--\n\nThe dict of storage key -> list of octets, or dict of a container, itself."},
+    {"_take_store", packet_take_store, METH_O,
+     "_take_store(store)\n--\n\nTakes a dict for the store, itself, in the place of the one there is."},
     {NULL, NULL, 0, NULL},
 };

@@ -17,27 +17,28 @@ static PyObject *packet_set_obfuscated(PyObject *op, PyObject *args, PyObject *k
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UO:set_obfuscated", keywords, &name, &value)) {
         return NULL;
     }
-    if (self->obfuscated == NULL || !PyDict_Check(self->obfuscated)) {
-        PyObject *made = PyDict_New();
-        if (made == NULL) {
-            return NULL;
-        }
-        Py_XSETREF(self->obfuscated, made);
-    }
-    PyObject *obfuscated = Py_NewRef(self->obfuscated); /* a name of its own kind may clear the packet */
-    PyObject *values = Py_XNewRef(PyDict_GetItemWithError(obfuscated, name));
+    /* What is new is filled before it is put in its place: a name without values would take those assigned away. */
+    bool is_there = self->obfuscated != NULL && PyDict_Check(self->obfuscated);
+    PyObject *obfuscated = is_there ? Py_NewRef(self->obfuscated) : PyDict_New(); /* a name may have code of its own */
+    PyObject *values = obfuscated != NULL ? Py_XNewRef(PyDict_GetItemWithError(obfuscated, name)) : NULL;
     int rc = values == NULL && PyErr_Occurred() != NULL ? -1 : 0;
     if (rc == 0 && values == NULL) {
-        values = PyList_New(0);
+        values = PyList_New(1);
+        if (values != NULL) {
+            PyList_SET_ITEM(values, 0, Py_NewRef(value));
+        }
         rc = values != NULL ? PyDict_SetItem(obfuscated, name, values) : -1;
-    }
-    Py_DECREF(obfuscated);
-    if (rc == 0 && !PyList_Check(values)) {
+    } else if (rc == 0 && !PyList_Check(values)) {
         PyErr_Format(PyExc_TypeError, "set_obfuscated(): expected a list under %R", name);
         rc = -1;
+    } else if (rc == 0) {
+        rc = PyList_Append(values, value);
     }
-    rc = rc == 0 ? PyList_Append(values, value) : rc;
+    if (rc == 0 && !is_there) {
+        Py_XSETREF(self->obfuscated, Py_NewRef(obfuscated));
+    }
     Py_XDECREF(values);
+    Py_XDECREF(obfuscated);
     return rc == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -129,12 +130,14 @@ static int add_name(rsec_py_packet *self, PyObject *name, PyObject *values, PyOb
         }
         return -1;
     }
-    PyObject *holder = NULL, *key = NULL, *list = NULL;
+    rsec_py_path path;
+    PyObject *list = NULL;
     PyObject *place = Py_BuildValue("(Oy#)", at.place.key, (const char *)at.place.codes, (Py_ssize_t)at.place.depth);
     rc = place != NULL ? take_container(self, &at.place, pending) : -1;
-    rc = rc == 0 ? rsec_py_place_holder(self, pending, &at.place, true, true, &holder, &key) : rc;
+    rc = rc == 0 ? rsec_py_path_open(self, pending, &at.place, true, &path) : rc;
     if (rc == 1) {
-        rc = PySet_Contains(owned, place);
+        PyObject *holder = path.holders[path.depth], *key = path.keys[path.depth];
+        rc = rsec_py_path_join(&path) == 0 ? PySet_Contains(owned, place) : -1;
         if (rc == 0) { /* stored values of the same attribute are left out */
             list = PyList_New(0);
             rc = list != NULL && PySet_Add(owned, place) == 0 ? PyDict_SetItem(holder, key, list) : -1;
@@ -142,6 +145,7 @@ static int add_name(rsec_py_packet *self, PyObject *name, PyObject *values, PyOb
             list = Py_XNewRef(PyDict_GetItemWithError(holder, key));
             rc = list != NULL && PyList_Check(list) ? 0 : -1;
         }
+        rsec_py_path_close(&path);
     }
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(values); i++) {
         PyObject *value = Py_NewRef(PyList_GET_ITEM(values, i));
@@ -151,8 +155,6 @@ static int add_name(rsec_py_packet *self, PyObject *name, PyObject *values, PyOb
         Py_XDECREF(hidden);
     }
     Py_XDECREF(list);
-    Py_XDECREF(holder);
-    Py_XDECREF(key);
     Py_XDECREF(place);
     rsec_py_target_release(&at);
     return rc;

@@ -61,42 +61,59 @@ static const rsec_py_attribute *attribute_above(rsec_py_state *state, const rsec
     return attribute;
 }
 
-int rsec_py_place_holder(rsec_py_packet *self, PyObject *store, const rsec_py_place *place, bool creates, bool changes,
-                         PyObject **holder, PyObject **key) {
-    PyObject *at = Py_NewRef(store), *code = Py_NewRef(place->key);
+/* What stands at level `i` of `place`, under that level's key, as a dict: the stored one, one of what is stored as octets, or
+ * with `creates` an empty one. 1 and a new reference, 0, -1. */
+static int open_level(rsec_py_packet *self, const rsec_py_place *place, unsigned i, bool creates, PyObject *stored,
+                      PyObject **inside) {
+    if (stored == NULL) {
+        *inside = creates ? PyDict_New() : NULL;
+        return *inside != NULL ? 1 : creates ? -1 : 0;
+    }
+    const rsec_py_attribute *above = attribute_above(self->state, place->attribute, place->depth - i);
+    Py_INCREF(above);
+    *inside = rsec_py_container_open(self, above, stored, i + 1);
+    Py_DECREF(above);
+    return *inside != NULL ? 1 : -1;
+}
+
+int rsec_py_path_open(rsec_py_packet *self, PyObject *store, const rsec_py_place *place, bool creates,
+                      rsec_py_path *path) {
     int rc = 1;
+    *path = (rsec_py_path){.joint = -1};
+    path->holders[0] = Py_NewRef(store);
+    path->keys[0] = Py_NewRef(place->key);
     for (unsigned i = 0; rc == 1 && i < place->depth; i++) {
-        PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(at, code)), *inside = NULL;
-        if (stored != NULL) {
-            const rsec_py_attribute *above = attribute_above(self->state, place->attribute, place->depth - i);
-            Py_INCREF(above);
-            inside = rsec_py_container_open(self, above, stored, i + 1);
-            Py_DECREF(above);
-            rc = inside != NULL ? 1 : -1;
-            if (rc == 1 && inside != stored && changes) {
-                rc = PyDict_SetItem(at, code, inside) < 0 ? -1 : 1;
-            }
-        } else if (PyErr_Occurred() != NULL) {
-            rc = -1;
-        } else if (creates) {
-            inside = PyDict_New();
-            rc = inside != NULL && PyDict_SetItem(at, code, inside) == 0 ? 1 : -1;
-        } else {
-            rc = 0;
+        PyObject *inside = NULL;
+        PyObject *stored = Py_XNewRef(PyDict_GetItemWithError(path->holders[i], path->keys[i]));
+        rc = stored == NULL && PyErr_Occurred() != NULL ? -1 : open_level(self, place, i, creates, stored, &inside);
+        if (rc == 1 && inside != stored && path->joint < 0) {
+            path->joint = (int)i;
+        } else if (rc == 1 && inside != stored) {
+            rc = PyDict_SetItem(path->holders[i], path->keys[i], inside) < 0 ? -1 : 1; /* nobody sees it yet */
         }
         Py_XDECREF(stored);
-        Py_DECREF(code);
-        code = rc == 1 ? PyLong_FromLong(place->codes[i]) : NULL;
-        Py_SETREF(at, inside);
-        rc = rc == 1 && code == NULL ? -1 : rc;
+        path->depth = i + 1;
+        path->holders[i + 1] = inside;
+        path->keys[i + 1] = rc == 1 ? PyLong_FromLong(place->codes[i]) : NULL;
+        rc = rc == 1 && path->keys[i + 1] == NULL ? -1 : rc;
     }
-    *holder = rc == 1 ? at : NULL;
-    *key = rc == 1 ? code : NULL;
     if (rc != 1) {
-        Py_XDECREF(at);
-        Py_XDECREF(code);
+        rsec_py_path_close(path);
     }
     return rc;
+}
+
+int rsec_py_path_join(const rsec_py_path *path) {
+    return path->joint < 0
+               ? 0
+               : PyDict_SetItem(path->holders[path->joint], path->keys[path->joint], path->holders[path->joint + 1]);
+}
+
+void rsec_py_path_close(rsec_py_path *path) {
+    for (unsigned i = 0; i <= path->depth; i++) {
+        Py_CLEAR(path->holders[i]);
+        Py_CLEAR(path->keys[i]);
+    }
 }
 
 /* --- hiding --- */

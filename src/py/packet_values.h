@@ -19,11 +19,22 @@ typedef struct {
 int rsec_py_target_find(rsec_py_packet *self, PyObject *name, rsec_py_target *target);
 void rsec_py_target_release(rsec_py_target *target);
 
-/* The dict in `store` that has the values of `place`, and their key in it: new references. With `creates` dicts that are missing
- * on the way are made, with `changes` containers kept as octets are taken apart in place. 1, 0 when something on the way is
- * missing, -1: PacketError for a container whose octets do not divide. */
-int rsec_py_place_holder(rsec_py_packet *self, PyObject *store, const rsec_py_place *place, bool creates, bool changes,
-                         PyObject **holder, PyObject **key);
+/* The dicts from a store to the values of a place, and the key in each: holders[depth][keys[depth]] is what the place has.
+ * Where a container is missing or kept as octets, what takes its place is not in the store yet: what is changed in there is
+ * seen only when it is put there, so that a change that fails on its way has changed nothing. */
+typedef struct {
+    PyObject *holders[RSEC_TLV_DEPTH_MAX + 1], *keys[RSEC_TLV_DEPTH_MAX + 1];
+    unsigned depth;
+    int joint; /* holders[joint + 1] is not in holders[joint] yet; -1: all are there */
+} rsec_py_path;
+
+/* The way to `place` in `store`, to be closed. With `creates` dicts that are missing on the way are made. 1, 0 when something
+ * on the way is missing, -1: PacketError for a container whose octets do not divide. */
+int rsec_py_path_open(rsec_py_packet *self, PyObject *store, const rsec_py_place *place, bool creates,
+                      rsec_py_path *path);
+/* Puts what is not in the store yet there. */
+int rsec_py_path_join(const rsec_py_path *path);
+void rsec_py_path_close(rsec_py_path *path);
 
 /* The value of one attribute's octets, without its tag; hidden ones uncovered. New reference; NULL without an exception when it
  * carries another tag than `tag`. */
@@ -53,8 +64,8 @@ PyObject *rsec_py_container_decode(rsec_py_packet *self, const rsec_py_tables *t
 /* What the store keeps for such a dict; ValueError, TypeError or KeyError say what in it is wrong. */
 PyObject *rsec_py_container_encode(rsec_py_packet *self, const rsec_py_attribute *attribute, PyObject *value,
                                    unsigned depth);
-/* Adds what is in `from`, as rsec_py_container_encode made it, to the container `into`. */
-int rsec_py_container_merge(PyObject *into, PyObject *from);
+/* What the container `there` holds and what `added` does, as rsec_py_container_encode made it: a new dict. */
+PyObject *rsec_py_container_merged(PyObject *there, PyObject *added);
 
 /* Octets hidden as User-Password is (RFC 2865 §5.2), or as they are in RADIUS/1.1; new bytes. PacketError, which names
  * `attribute` (any object), for more than 240 octets. */

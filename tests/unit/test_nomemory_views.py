@@ -375,6 +375,8 @@ FAMILIES: dict[str, Callable[[], Iterator[Operation]]] = {
     "checks": checks,
     "signatures": signatures,
     "replies": replies,
+    "mapping": mapping,
+    "writes": writes,
     "trace": trace,
 }
 
