@@ -165,7 +165,9 @@ class RadSecClient:
             raise ValueError(f"auth_type {packet.auth_type!r}: this client does not speak EAP, expected 'pap'")
         if self._lock is None:
             self._lock = asyncio.Lock()
-        async with self._lock:
+        lock = self._lock
+        await lock.acquire()  # `async with` needs memory to let it go again
+        try:
             self.last_error = None
             for attempt in range(max(1, self.retries)):
                 if attempt > 0:
@@ -188,6 +190,8 @@ class RadSecClient:
                     if not self.reuse_connection:
                         await self._close()
             return None
+        finally:
+            lock.release()
 
     async def _exchange(self, packet: Any) -> Any:
         async with asyncio.timeout(self.timeout):
@@ -253,8 +257,12 @@ class RadSecClient:
         if self._lock is None:
             await self._close()
             return
-        async with self._lock:
+        lock = self._lock
+        await lock.acquire()  # as above
+        try:
             await self._close()
+        finally:
+            lock.release()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Every allocation fails in turn while packets are shown, checked, answered and changed as mappings.
+"""Every allocation fails in turn while packets are shown, checked, answered, sent and changed as mappings.
 
 What fails leaves the packet as it was, or changed in whole, and goes through afterwards; what comes through is right.
 One child process for each family of operations: this file is its program too.
@@ -6,10 +6,11 @@ One child process for each family of operations: this file is its program too.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +20,7 @@ from rich import rich_dictionary
 from pyradsec import _core, _packet_trace
 from pyradsec import packet as packets
 from pyradsec.packet import AcctPacket, AuthPacket, CoAPacket, Packet, parse_packet
+from pyradsec.radsec.client import RadSecClient
 from pyradsec.radsec.v11 import RadiusVersion
 
 SECRET = b"xyzzy5461"
@@ -448,7 +450,45 @@ def several() -> int:
     return sweep("update", lambda: holder[0].update(new), met)
 
 
-MORE: dict[str, Callable[[], int]] = {"drawn": drawn, "several": several}
+class Answered(RadSecClient):
+    """A client whose requests are answered at once: what is left is who may send the next one."""
+
+    def __init__(self) -> None:
+        self.server, self.port, self.retries, self.reuse_connection = "192.0.2.1", 2083, 1, True
+        self._lock = asyncio.Lock()
+        self._reader = self._writer = None
+
+    async def _exchange(self, packet: Any) -> Any:
+        return packet
+
+
+def step(waiting: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that waits for nothing gives."""
+    try:
+        waiting.send(None)
+    except StopIteration as done:
+        return done.value
+    finally:
+        waiting.close()
+    raise AssertionError("it waits")
+
+
+def client() -> int:
+    """A request that failed does not keep the next one from being sent."""
+    total = 0
+    for operate in (lambda made: step(made.send_packet("packet")), lambda made: step(made.close())):
+        holder = [Answered()]
+
+        def met(number: int, _result: Any, _outcome: BaseException | None, holder: Any = holder) -> None:
+            assert step(holder[0].send_packet("packet")) == "packet", f"allocation {number}"
+            holder[0] = Answered()
+
+        step(holder[0].send_packet("packet"))
+        total += sweep("client", lambda o=operate, h=holder: o(h[0]), met)
+    return total
+
+
+MORE: dict[str, Callable[[], int]] = {"drawn": drawn, "several": several, "client": client}
 
 
 def child(family: str) -> None:
