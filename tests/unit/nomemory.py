@@ -94,6 +94,17 @@ def sweep(
         assert number < MOST, name
 
 
+def settles(operate: Callable[[], Any]) -> bool:
+    """Whether operate() stops to cost memory, once the interpreter's free lists are full (some 200 blocks)."""
+    for _ in range(200):
+        blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
+        operate()
+        gc.collect()
+        if sys.getallocatedblocks() - blocks < 3 and len(gc.get_objects()) - objects < 3:
+            return True
+    return False
+
+
 def in_child(file: str, family: str, seconds: float = 120) -> str:
     """What the program `file` prints for `family`: a crash, or a hang, would take the test run with it."""
     done = subprocess.run(

@@ -5,14 +5,13 @@ One child process for each family of operations: this file is its program too.
 
 from __future__ import annotations
 
-import gc
 import io
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from nomemory import in_child, needs_hook, sweep
+from nomemory import in_child, needs_hook, settles, sweep
 
 TYPES = """
 ATTRIBUTE User-Name 1 string
@@ -209,22 +208,11 @@ def fail(operation: Operation) -> int:
     return sweep(name, function, lambda _number, _result, _outcome: check())
 
 
-def settles(operation: Operation) -> bool:
-    """Whether failing stops to cost memory, once the interpreter's free lists are full (some 200 blocks)."""
-    for _ in range(200):
-        blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
-        fail(operation)
-        gc.collect()
-        if sys.getallocatedblocks() - blocks < 3 and len(gc.get_objects()) - objects < 3:
-            return True
-    return False
-
-
 def child(family: str) -> None:
     total = 0
     for operation in operations(family):
         total += fail(operation)
-        assert settles(operation), f"{operation[0]} leaks"
+        assert settles(lambda o=operation: fail(o)), f"{operation[0]} leaks"
     print(f"{total} allocations failed")
 
 
