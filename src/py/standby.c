@@ -4,7 +4,7 @@
 #include "py/tasks.h"
 
 bool rsec_py_standby_is_free(const rsec_py_engine *self) {
-    return !self->standby.is_busy;
+    return self->state->asyncio.handler_task_type != NULL && !self->standby.is_busy;
 }
 
 /* The handler at rest, or a new one with its task. */

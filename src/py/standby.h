@@ -10,7 +10,7 @@ typedef enum {
     RSEC_PY_KEPT,  /* it has, or waits for, what its task must bring to an end: `task`, a new reference, will be done */
 } rsec_py_outcome;
 
-/* Whether a coroutine can be run now: not inside of another's first step. */
+/* Whether a coroutine can be run now: there is a HandlerTask, and no other coroutine's first step goes on. */
 bool rsec_py_standby_is_free(const rsec_py_engine *self);
 
 /* Runs the first step of `coroutine` (a coroutine object that has not begun) as the current task of the engine's loop. To the

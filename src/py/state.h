@@ -58,7 +58,7 @@ enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, 
 /* Of asyncio, taken when the first engine is made: rsec_py_tasks_take(). */
 typedef struct {
     PyTypeObject *task_type;         /* asyncio.Task */
-    PyTypeObject *handler_task_type; /* HandlerTask */
+    PyTypeObject *handler_task_type; /* HandlerTask, or NULL */
     PyObject *task_done;             /* asyncio.Task.done */
     PyObject *ensure_future;
     PyObject *swap_current_task; /* CPython 3.12 and newer, else NULL, and then the next two */

@@ -1,6 +1,7 @@
 #include "py/tasks.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* --- HandlerTask --- */
 
@@ -142,8 +143,8 @@ void rsec_py_task_leave(rsec_py_state *state, PyObject *loop, PyObject *task, Py
 
 int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
     rsec_py_asyncio *self = &state->asyncio;
-    if (self->handler_task_type != NULL) {
-        return 0;
+    if (self->msg_names != NULL) {
+        return 0; /* the last one that is set */
     }
     PyObject *tasks = PyImport_ImportModule("asyncio.tasks"), *type = NULL;
     if (tasks == NULL) {
@@ -176,10 +177,16 @@ int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
     Py_XSETREF(self->task_done, PyObject_GetAttr(type, state->name_done));
     Py_XSETREF(self->loop_names, Py_BuildValue("(s)", "loop"));
     Py_XSETREF(self->eager_names, Py_BuildValue("(ss)", "loop", "eager_start"));
-    Py_XSETREF(self->msg_names, Py_BuildValue("(s)", "msg"));
-    if (self->task_done == NULL || self->loop_names == NULL || self->eager_names == NULL || self->msg_names == NULL) {
+    if (self->task_done == NULL || self->loop_names == NULL || self->eager_names == NULL) {
         return -1;
     }
-    self->handler_task_type = make_type(module, self->task_type);
-    return self->handler_task_type != NULL ? 0 : -1;
+    /* asyncio's tasks in Python, which some tools put in the place of those in C, ask themselves whether they are done. */
+    if (strcmp(self->task_type->tp_name, "_asyncio.Task") == 0) {
+        Py_XSETREF(self->handler_task_type, make_type(module, self->task_type));
+        if (self->handler_task_type == NULL) {
+            return -1;
+        }
+    }
+    self->msg_names = Py_BuildValue("(s)", "msg");
+    return self->msg_names != NULL ? 0 : -1;
 }

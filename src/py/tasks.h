@@ -8,7 +8,8 @@
 
 #include "py/handler.h" /* Python.h comes before every system header */
 
-/* Takes what is needed from asyncio into state->asyncio, once; `module` is pyradsec._core. -1 with an exception. */
+/* Takes what is needed from asyncio into state->asyncio, once; `module` is pyradsec._core. There is no HandlerTask where asyncio's
+ * tasks are not those in C. -1 with an exception. */
 int rsec_py_tasks_take(PyObject *module, rsec_py_state *state);
 
 /* A HandlerTask for `handler`. New reference; NULL with an exception. */

@@ -6,10 +6,13 @@ import asyncio
 import contextvars
 import gc
 import logging
+import os
+import subprocess
 import sys
 import types
 import weakref
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -549,6 +552,49 @@ def test_a_handler_inside_of_another_ones_first_step(serve: Serve, loop_factory:
     assert {reply.message for reply in peer.collect([outer, inner]).values()} == {"outer", "inner"}
     if EAGER:
         assert kinds == [("inner", "Task"), ("outer", "HandlerTask")]
+
+
+PURE = """
+import asyncio.futures, asyncio.tasks
+
+names = ("_register_task", "_unregister_task", "_enter_task", "_leave_task", "_swap_current_task", "current_task")
+for name in names:
+    in_python = "_py_" + name.removeprefix("_")
+    if hasattr(asyncio.tasks, in_python):
+        setattr(asyncio.tasks, name, getattr(asyncio.tasks, in_python))
+asyncio.current_task = asyncio.tasks.current_task
+asyncio.Task = asyncio.tasks.Task = asyncio.tasks._PyTask
+asyncio.Future = asyncio.futures.Future = asyncio.futures._PyFuture
+
+from serving import Server, serving_here, settings_for_tests
+from wire import Peer, access_request
+
+class Own(Server):
+    async def handle_access_request(self, packet):
+        if packet["User-Name"] == ["waits"]:
+            await asyncio.sleep(0)
+        return packet.create_reply(Reply_Message=type(asyncio.current_task()).__name__)
+
+def ask(address):
+    with Peer(address) as peer:
+        return {peer.ask(access_request(user, id=id)).message for id, user in enumerate(["bob", "waits"] * 5)}
+
+async def main():
+    async with serving_here(Own(**settings_for_tests())) as server:
+        print(await asyncio.to_thread(ask, server.addresses[0]))
+
+asyncio.run(main())
+"""
+
+
+def test_tasks_in_python() -> None:
+    """Tools that nest event loops have asyncio's tasks in Python in use: then every handler has one of its own."""
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1]), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", PURE], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.returncode) == ("{'Task'}\n", 0), done.stderr
 
 
 # --- nothing is left of it ---
