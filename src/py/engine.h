@@ -44,6 +44,11 @@ typedef struct {
     uint64_t handler_errors, handler_no_replies, handlers_suspended;
 } rsec_py_engine;
 
+/* Whether the exception that is set is the event loop's to leave with, and not its handler's to keep. */
+static inline bool rsec_py_is_fatal(void) {
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
+}
+
 /* --- flight.c --- */
 
 /* Runs the handler for `req` until it suspends or ends. -1 only for KeyboardInterrupt and SystemExit, as in any task. */

@@ -24,14 +24,7 @@ typedef struct rsec_py_flight {
 /* Tells the server's Python side, which logs: what kind of failure, the exception if there is one, the packet, the peer. The
  * exception state is used up. */
 static void report(rsec_py_engine *self, const char *kind, PyObject *packet, PyObject *other, const rsec_peer *peer) {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (type != NULL) {
-        PyErr_NormalizeException(&type, &value, &traceback);
-        if (traceback != NULL && value != NULL) {
-            (void)PyException_SetTraceback(value, traceback);
-        }
-    }
+    PyObject *value = rsec_py_take_exception();
     PyObject *done = PyObject_CallMethod(self->server, "_on_failure", "sOOOsi", kind, value != NULL ? value : Py_None,
                                          packet != NULL ? packet : Py_None, other != NULL ? other : Py_None,
                                          peer->address, (int)peer->port);
@@ -39,9 +32,7 @@ static void report(rsec_py_engine *self, const char *kind, PyObject *packet, PyO
         PyErr_WriteUnraisable(self->server); /* logging itself failed: nothing is left to tell it to */
     }
     Py_XDECREF(done);
-    Py_XDECREF(type);
     Py_XDECREF(value);
-    Py_XDECREF(traceback);
 }
 
 /* --- replies --- */
@@ -219,8 +210,7 @@ static int encode_reply(rsec_py_engine *self, rsec_request *req, PyObject *packe
 static int land(rsec_py_engine *self, rsec_request *req, PyObject *packet, PyObject *result) {
     int rc = 0;
     if (result == NULL) {
-        bool is_fatal = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
-        if (is_fatal) {
+        if (rsec_py_is_fatal()) {
             rc = -1;
         } else {
             self->handler_errors++;

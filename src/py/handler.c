@@ -18,21 +18,28 @@ bool rsec_py_handler_is_at_rest(const rsec_py_handler *self) {
 
 /* --- the coroutine's steps --- */
 
-static void close_coroutine(rsec_py_state *state, PyObject *coroutine, bool is_any) {
+static void close_coroutine(rsec_py_state *state, PyObject *coroutine) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    PyObject *is_suspended = is_any ? Py_NewRef(Py_False) : PyObject_GetAttr(coroutine, state->name_cr_suspended);
-    PyObject *closed = is_suspended == Py_False ? PyObject_CallMethodNoArgs(coroutine, state->name_close) : NULL;
-    if (PyErr_Occurred() != NULL) {
+    PyObject *closed = PyObject_CallMethodNoArgs(coroutine, state->name_close);
+    if (closed == NULL) {
         PyErr_WriteUnraisable(coroutine);
     }
-    Py_XDECREF(is_suspended);
     Py_XDECREF(closed);
     PyErr_Restore(type, value, traceback);
 }
 
 void rsec_py_coroutine_close_unstarted(rsec_py_state *state, PyObject *coroutine) {
-    close_coroutine(state, coroutine, false);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *is_suspended = PyObject_GetAttr(coroutine, state->name_cr_suspended);
+    if (is_suspended == NULL) {
+        PyErr_WriteUnraisable(coroutine);
+    } else if (is_suspended == Py_False) {
+        close_coroutine(state, coroutine);
+    }
+    Py_XDECREF(is_suspended);
+    PyErr_Restore(type, value, traceback);
 }
 
 static void leave(rsec_py_handler *self, bool is_error) {
@@ -82,17 +89,9 @@ void rsec_py_handler_reset(rsec_py_handler *self) {
 void rsec_py_handler_end_with(rsec_py_handler *self, PyObject *result) {
     if (result != NULL) {
         self->result = Py_NewRef(result);
-        return;
+    } else {
+        self->exception = rsec_py_take_exception();
     }
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback != NULL) {
-        (void)PyException_SetTraceback(value, traceback);
-    }
-    self->exception = value;
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
 }
 
 int rsec_py_handler_wake(rsec_py_handler *self) {
@@ -121,7 +120,7 @@ void rsec_py_handler_close(rsec_py_handler *self) {
     Py_CLEAR(self->exception);
     Py_CLEAR(self->cancelled);
     if (coroutine != NULL && PyContext_Enter(context) == 0) {
-        close_coroutine(state_of(self), coroutine, true);
+        close_coroutine(state_of(self), coroutine);
         leave(self, PyErr_Occurred() != NULL);
     }
     Py_CLEAR(self->context);
@@ -176,19 +175,16 @@ static PyObject *throw_into(rsec_py_handler *self, PyObject *exception) {
 }
 
 static PySendResult throw_cancelled(rsec_py_handler *self, PyObject **result) {
-    PyObject *exception = self->cancelled, *type, *value, *traceback;
+    PyObject *exception = self->cancelled;
     self->cancelled = NULL;
     *result = throw_into(self, exception);
     Py_DECREF(exception);
     if (*result != NULL || !PyErr_ExceptionMatches(PyExc_StopIteration)) {
         return *result != NULL ? PYGEN_NEXT : PYGEN_ERROR;
     }
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    *result = PyObject_GetAttr(value, state_of(self)->name_value);
-    Py_DECREF(type);
-    Py_DECREF(value);
-    Py_XDECREF(traceback);
+    PyObject *stop = rsec_py_take_exception();
+    *result = PyObject_GetAttr(stop, state_of(self)->name_value);
+    Py_DECREF(stop);
     return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
 }
 

@@ -14,6 +14,20 @@
 #error "pyradsec needs OpenSSL 3.0 or newer (Debian: libssl-dev)"
 #endif
 
+PyObject *rsec_py_take_exception(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type != NULL) {
+        PyErr_NormalizeException(&type, &value, &traceback);
+        if (traceback != NULL && value != NULL) {
+            (void)PyException_SetTraceback(value, traceback);
+        }
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
 PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *what) {
     if (status == RSEC_NO_MEMORY) {
         return PyErr_NoMemory();

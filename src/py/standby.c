@@ -1,6 +1,5 @@
 #include "py/standby.h"
 
-#include "py/handler.h"
 #include "py/tasks.h"
 
 bool rsec_py_standby_is_free(const rsec_py_engine *self) {
@@ -63,8 +62,7 @@ rsec_py_outcome rsec_py_standby_run(rsec_py_engine *self, PyObject *coroutine, P
     bool is_known = rsec_py_handler_task_is_known(own, &look);
     rsec_py_task_leave(state, self->loop, own, previous);
 
-    bool is_fatal = how == PYGEN_ERROR &&
-                    (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit));
+    bool is_fatal = how == PYGEN_ERROR && rsec_py_is_fatal();
     rsec_py_outcome outcome = RSEC_PY_ENDED;
     if (how != PYGEN_NEXT && (!is_known || is_fatal)) {
         rsec_py_handler_reset(handler);

@@ -95,6 +95,9 @@ typedef struct rsec_py_state {
 /* Sets PacketError with `what` ("Access-Request id 3") and the words of `status`; returns NULL. */
 PyObject *rsec_py_fail(rsec_py_state *state, rsec_status status, const char *what);
 
+/* Takes the exception that is set: a new reference, with its traceback. NULL when none is. */
+PyObject *rsec_py_take_exception(void);
+
 /* Sets PacketError for octets that rsec_packet_scan refused with `status` at `off`: what was expected there and what was found.
  * Returns NULL. */
 PyObject *rsec_py_fail_scan(rsec_py_state *state, rsec_status status, rsec_view pkt, size_t off);

@@ -141,34 +141,31 @@ void rsec_py_task_leave(rsec_py_state *state, PyObject *loop, PyObject *task, Py
 
 /* --- asyncio --- */
 
+static int take(PyObject *from, const char *name, PyObject **to) {
+    Py_XSETREF(*to, PyObject_GetAttrString(from, name));
+    return *to != NULL ? 0 : -1;
+}
+
+/* How the current task is set. CPython 3.13.0's _enter_task() leaves its dict of current tasks unusable when it finds no memory;
+ * swapping, which 3.12 began, does not. */
+static int take_current(rsec_py_asyncio *self, PyObject *tasks) {
+    if (PY_VERSION_HEX >= 0x030c0000) {
+        return take(tasks, "_swap_current_task", &self->swap_current_task);
+    }
+    return take(tasks, "_enter_task", &self->enter_task) < 0 ? -1 : take(tasks, "_leave_task", &self->leave_task);
+}
+
 int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
     rsec_py_asyncio *self = &state->asyncio;
     if (self->msg_names != NULL) {
         return 0; /* the last one that is set */
     }
     PyObject *tasks = PyImport_ImportModule("asyncio.tasks"), *type = NULL;
-    if (tasks == NULL) {
-        return -1;
-    }
-    /* CPython 3.13.0's _enter_task() leaves its dict of current tasks unusable when it finds no memory; swapping does not. */
-    bool can_swap = PY_VERSION_HEX >= 0x030c0000;
-    const struct {
-        PyObject **to;
-        const char *name;
-    } wanted[] = {
-        {&type, "Task"},
-        {&self->ensure_future, "ensure_future"},
-        {can_swap ? &self->swap_current_task : &self->enter_task, can_swap ? "_swap_current_task" : "_enter_task"},
-        {can_swap ? NULL : &self->leave_task, "_leave_task"},
-    };
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof wanted / sizeof *wanted; i++) {
-        if (wanted[i].to != NULL) {
-            Py_XSETREF(*wanted[i].to, PyObject_GetAttrString(tasks, wanted[i].name));
-            rc = *wanted[i].to != NULL ? 0 : -1;
-        }
-    }
-    Py_DECREF(tasks);
+    int rc = tasks == NULL || take(tasks, "Task", &type) < 0 ||
+                     take(tasks, "ensure_future", &self->ensure_future) < 0 || take_current(self, tasks) < 0
+                 ? -1
+                 : 0;
+    Py_XDECREF(tasks);
     if (rc < 0) {
         Py_XDECREF(type);
         return -1;

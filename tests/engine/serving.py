@@ -86,6 +86,11 @@ class Server(RadSecServer):
         return await self.answer(packet)
 
 
+def handled_by(function: Callable[..., Any]) -> type[Server]:
+    """A server whose handle_access_request is `function`."""
+    return type("Handled", (Server,), {"handle_access_request": function})
+
+
 class CoAServer(Server):
     """Has handlers for CoA and Disconnect too."""
 

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import LoopFactory, Running, Server, logged, nothing_left, serving_here, settings_for_tests, until
+from serving import (
+    LoopFactory,
+    Running,
+    Server,
+    handled_by,
+    logged,
+    nothing_left,
+    serving_here,
+    settings_for_tests,
+    until,
+)
 
 from wire import Peer, access_request, accounting_request, check_response
 
@@ -25,11 +35,6 @@ EAGER = sys.version_info >= (3, 12)
 OWN_AFTER_KEPT = (
     32  # handlers with tasks of their own after one that kept the task; none where there are no eager tasks
 )
-
-
-def handled_by(function: Callable[..., Any]) -> type[Server]:
-    """A server whose handle_access_request is `function`."""
-    return type("Handled", (Server,), {"handle_access_request": function})
 
 
 def task_here() -> asyncio.Task[Any]:

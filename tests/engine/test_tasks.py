@@ -12,17 +12,12 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from serving import LoopFactory, Running, Server, nothing_left, serving_here, settings_for_tests, until
+from serving import LoopFactory, Running, Server, handled_by, nothing_left, serving_here, settings_for_tests, until
 
 from pyradsec import _core
 from wire import Peer, access_request, check_response
 
 Serve = Callable[..., Running[Any]]
-
-
-def handled_by(function: Callable[..., Any]) -> type[Server]:
-    """A server whose handle_access_request is `function`."""
-    return type("Handled", (Server,), {"handle_access_request": function})
 
 
 def reply_with(packet: Any, text: str) -> Any:
