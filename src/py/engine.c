@@ -418,6 +418,9 @@ static int engine_clear(PyObject *op) {
     shut_down(self);
     Py_CLEAR(self->server);
     Py_CLEAR(self->loop);
+    if (self->standby.handler != NULL) {
+        rsec_py_handler_end(self->standby.handler);
+    }
     Py_CLEAR(self->standby.handler);
     Py_CLEAR(self->standby.task);
     return 0;

@@ -7,7 +7,7 @@
 #include "py/packet.h" /* Python.h comes before every system header */
 
 #include "net/engine.h"
-#include "py/handler.h"
+#include "py/tasks.h"
 
 enum { RSEC_PY_BATCH = 256 };
 
@@ -15,10 +15,12 @@ struct rsec_py_flight;
 
 /* standby.h */
 typedef struct {
-    rsec_py_handler *handler; /* owned, both; NULL before the first handler, and after one that was kept */
+    rsec_py_handler *handler; /* owned, both; NULL before the first handler, and after one that used them up */
     PyObject *task;           /* its HandlerTask */
-    bool is_busy;             /* a first step runs */
+    rsec_py_task_look look;   /* at the task, when nobody else had seen it */
+    bool is_busy;             /* a first step runs: the handler and the task are taken out */
     bool is_ending;           /* and is to be the last */
+    uint8_t own[256];         /* by request code: so many handlers get tasks of their own from the start */
 } rsec_py_standby;
 
 typedef struct {
@@ -30,7 +32,6 @@ typedef struct {
     struct rsec_py_flight *flights; /* handlers that are suspended, doubly linked */
     struct rsec_py_host *hosts;     /* what peers' `user` points at, doubly linked */
     rsec_py_standby standby;
-    uint8_t own[256];                  /* by request code: so many handlers get tasks of their own from the start */
     uint64_t batch;                    /* number of the batch at hand */
     uint64_t factory_batch;            /* the batch in which has_task_factory was looked up */
     bool has_task_factory;             /* the loop's, set by the user: it makes every task */

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After a handler that kept the task which stood by, so many of its code get tasks of their own: those of one code mostly do
- * alike, and for them an eager task costs less. CPython 3.11 has none, and others would begin after handlers that came later. */
-enum { OWN_AFTER_KEPT = PY_VERSION_HEX >= 0x030c0000 ? 32 : 0 };
-
 /* A suspended handler: what its task calls when it is done. */
 typedef struct rsec_py_flight {
     PyObject_HEAD struct rsec_py_flight *prev, *next; /* the engine's list */
@@ -284,36 +280,35 @@ static PyObject *make_task(rsec_py_engine *self, PyObject *awaitable, bool is_pl
         PyObject *args[] = {awaitable, self->loop};
         return PyObject_Vectorcall(asyncio->ensure_future, args, 1, asyncio->loop_names);
     }
+    PyObject *task;
     if (is_plain && PY_VERSION_HEX >= 0x030c0000) {
         PyObject *args[] = {awaitable, self->loop, Py_True};
-        PyObject *task = PyObject_Vectorcall((PyObject *)asyncio->task_type, args, 1, asyncio->eager_names);
-        if (task == NULL) {
-            rsec_py_coroutine_close_unstarted(self->state, awaitable);
-        }
-        return task;
+        task = PyObject_Vectorcall((PyObject *)asyncio->task_type, args, 1, asyncio->eager_names);
+    } else {
+        task = PyObject_CallMethodOneArg(self->loop, self->state->name_create_task, awaitable);
     }
-    return PyObject_CallMethodOneArg(self->loop, self->state->name_create_task, awaitable);
+    if (task == NULL) {
+        rsec_py_coroutine_close_unstarted(self->state, awaitable);
+    }
+    return task;
 }
 
 /* Runs what the handler gave back until it waits or ends. RSEC_PY_KEPT: `task` has it; else see RSEC_PY_ENDED. */
 static rsec_py_outcome run(rsec_py_engine *self, const rsec_request *req, PyObject *awaitable, PyObject **task,
                            PyObject **result) {
+    bool is_coroutine = PyCoro_CheckExact(awaitable);
     uint8_t code = req->octets[0];
     int is_plain = makes_plain_tasks(self);
+    int is_ready = is_plain > 0 && is_coroutine ? rsec_py_standby_is_ready(self, code) : 0;
     *task = *result = NULL;
-    if (is_plain < 0) {
-        if (PyCoro_CheckExact(awaitable)) {
+    if (is_plain < 0 || is_ready < 0) {
+        if (is_coroutine) {
             rsec_py_coroutine_close_unstarted(self->state, awaitable);
         }
         return RSEC_PY_ENDED;
     }
-    if (is_plain && PyCoro_CheckExact(awaitable) && rsec_py_standby_is_free(self)) {
-        if (self->own[code] == 0) {
-            rsec_py_outcome outcome = rsec_py_standby_run(self, awaitable, task, result);
-            self->own[code] = outcome == RSEC_PY_KEPT ? OWN_AFTER_KEPT : 0;
-            return outcome;
-        }
-        self->own[code]--;
+    if (is_ready) {
+        return rsec_py_standby_run(self, code, awaitable, task, result);
     }
     *task = make_task(self, awaitable, is_plain);
     PyObject *is_done = *task != NULL ? PyObject_CallMethodNoArgs(*task, self->state->name_done) : NULL;

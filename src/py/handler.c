@@ -1,5 +1,7 @@
 #include "py/handler.h"
 
+#include "py/tasks.h"
+
 static rsec_py_state *state_of(rsec_py_handler *self) {
     return PyType_GetModuleState(Py_TYPE(self));
 }
@@ -13,7 +15,7 @@ PyObject *rsec_py_handler_new(rsec_py_state *state, PyObject *loop) {
 }
 
 bool rsec_py_handler_is_at_rest(const rsec_py_handler *self) {
-    return self->coroutine == NULL && self->result == NULL && self->exception == NULL && !self->is_ended;
+    return self->wakeup != NULL && self->coroutine == NULL && !self->is_ended;
 }
 
 /* --- the coroutine's steps --- */
@@ -60,7 +62,9 @@ static PySendResult step(rsec_py_handler *self, PyObject **result) {
     if (PyContext_Enter(self->context) < 0) {
         return PYGEN_ERROR;
     }
+    self->is_running = true;
     PySendResult how = PyIter_Send(self->coroutine, Py_None, result);
+    self->is_running = false;
     leave(self, how == PYGEN_ERROR);
     return how;
 }
@@ -86,88 +90,101 @@ void rsec_py_handler_reset(rsec_py_handler *self) {
     Py_CLEAR(self->context);
 }
 
-void rsec_py_handler_end_with(rsec_py_handler *self, PyObject *result) {
-    if (result != NULL) {
-        self->result = Py_NewRef(result);
-    } else {
-        self->exception = rsec_py_take_exception();
-    }
-}
-
-int rsec_py_handler_wake(rsec_py_handler *self) {
-    if (self->rest == NULL) {
-        return 0; /* the task's first step is still to come */
-    }
-    rsec_py_state *state = state_of(self);
-    PyObject *is_done = PyObject_CallMethodNoArgs(self->rest, state->name_done);
-    if (is_done == NULL) {
-        return -1;
-    }
-    /* Done already: the task was cancelled, and goes on without our help. */
-    PyObject *set = is_done == Py_True ? Py_NewRef(Py_None)
-                                       : PyObject_CallMethodOneArg(self->rest, state->name_set_result, Py_None);
-    Py_DECREF(is_done);
-    Py_XDECREF(set);
-    return set != NULL ? 0 : -1;
+void rsec_py_handler_end(rsec_py_handler *self) {
+    self->is_ended = true;
+    Py_CLEAR(self->wakeup); /* which has the task */
 }
 
 void rsec_py_handler_close(rsec_py_handler *self) {
-    PyObject *coroutine = self->coroutine, *context = self->context;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *coroutine = self->coroutine;
     self->coroutine = NULL;
-    self->is_ended = true;
+    rsec_py_handler_end(self);
     Py_CLEAR(self->yielded);
-    Py_CLEAR(self->result);
-    Py_CLEAR(self->exception);
     Py_CLEAR(self->cancelled);
-    if (coroutine != NULL && PyContext_Enter(context) == 0) {
+    if (coroutine != NULL) {
+        bool is_entered = PyContext_Enter(self->context) == 0;
+        if (!is_entered) {
+            PyErr_WriteUnraisable(coroutine); /* and is closed here, as when its last reference goes */
+        }
+        self->is_running = true; /* its cleaning up may come back here */
         close_coroutine(state_of(self), coroutine);
-        leave(self, PyErr_Occurred() != NULL);
+        self->is_running = false;
+        if (is_entered) {
+            leave(self, false);
+        }
     }
     Py_CLEAR(self->context);
     Py_XDECREF(coroutine);
+    PyErr_Restore(type, value, traceback);
 }
 
 /* --- as the task's coroutine --- */
 
-/* The future that the task waits for until there is a handler. Without memory for it the task ends, and another is made when one
- * is needed. */
-static PySendResult go_to_rest(rsec_py_handler *self, PyObject **result) {
-    rsec_py_state *state = state_of(self);
-    PyObject *rest = self->is_ended ? NULL : PyObject_CallMethodNoArgs(self->loop, state->name_create_future);
-    if (rest != NULL && PyObject_SetAttr(rest, state->name__asyncio_future_blocking, Py_True) < 0) {
-        Py_CLEAR(rest);
+static int refuse_while_running(const rsec_py_handler *self) {
+    if (self->is_running) {
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+        return -1;
     }
-    if (rest == NULL) {
-        PyErr_Clear();
-        self->is_ended = true;
-        *result = Py_NewRef(Py_None);
-        return PYGEN_RETURN;
-    }
-    self->rest = Py_NewRef(rest);
-    *result = rest;
-    return PYGEN_NEXT;
+    return 0;
 }
 
-/* How the coroutine ended in its first step. */
-static PySendResult end(rsec_py_handler *self, PyObject **result) {
-    self->is_ended = true;
-    *result = self->result;
-    self->result = NULL;
-    if (*result != NULL) {
-        return PYGEN_RETURN;
+/* Whether the first step waits for a future that the task does not know yet, and which is not the task itself. */
+static bool waits_for_another(rsec_py_handler *self) {
+    rsec_py_state *state = state_of(self);
+    if (self->yielded == NULL || rsec_py_handler_of(state, self->yielded) == self) {
+        return false;
     }
-    PyObject *exception = self->exception;
-    self->exception = NULL;
-    PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_DECREF(exception);
-    return PYGEN_ERROR;
+    PyObject *blocking = PyObject_GetAttr(self->yielded, state->name__asyncio_future_blocking);
+    bool is_future = blocking != NULL && blocking != Py_None;
+    PyErr_Clear(); /* no future: the task will say so */
+    Py_XDECREF(blocking);
+    return is_future;
+}
+
+PyObject *rsec_py_cancel_message(rsec_py_state *state, PyObject *exception) {
+    PyObject *args = PyObject_GetAttr(exception, state->name_args);
+    bool has_message = args != NULL && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0;
+    PyObject *message = args != NULL ? Py_NewRef(has_message ? PyTuple_GET_ITEM(args, 0) : Py_None) : NULL;
+    Py_XDECREF(args);
+    return message;
+}
+
+/* Cancels what the first step waits for. What its cancel() gave: new reference; NULL with an exception. */
+static PyObject *cancel_yielded(rsec_py_handler *self, PyObject *message) {
+    rsec_py_state *state = state_of(self);
+    PyObject *args[] = {self->yielded, message};
+    return PyObject_VectorcallMethod(state->name_cancel, args, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                     state->asyncio.msg_names);
+}
+
+void rsec_py_handler_cancel(rsec_py_handler *self, PyObject *message) {
+    PyObject *done = waits_for_another(self) ? cancel_yielded(self, message) : Py_NewRef(Py_False);
+    int is_cancelled = done != NULL ? PyObject_IsTrue(done) : -1;
+    if (is_cancelled < 0) {
+        PyErr_WriteUnraisable(self->yielded);
+    }
+    self->is_cancelled = is_cancelled > 0;
+    Py_XDECREF(done);
+}
+
+int rsec_py_handler_wake(rsec_py_handler *self) {
+    PyObject *args[] = {self->loop, self->wakeup, (PyObject *)self};
+    PyObject *handle = PyObject_VectorcallMethod(state_of(self)->name_call_soon, args,
+                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(handle);
+    Py_CLEAR(self->wakeup);
+    return handle != NULL ? 0 : -1;
 }
 
 /* Has the coroutine meet an exception. NULL: it has ended with the exception that is set, which may be StopIteration. */
 static PyObject *throw_into(rsec_py_handler *self, PyObject *exception) {
     PyObject *result = NULL;
     if (PyContext_Enter(self->context) == 0) {
+        self->is_running = true;
         result = PyObject_CallMethodOneArg(self->coroutine, state_of(self)->name_throw, exception);
+        self->is_running = false;
         leave(self, result == NULL);
     }
     self->is_ended = result == NULL;
@@ -191,17 +208,17 @@ static PySendResult throw_cancelled(rsec_py_handler *self, PyObject **result) {
 static PySendResult handler_next(PyObject *op, PyObject *value, PyObject **result) {
     rsec_py_handler *self = (rsec_py_handler *)op;
     (void)value; /* a task sends None */
-    bool was_at_rest = self->rest != NULL;
-    Py_CLEAR(self->rest);
-    if (self->result != NULL || self->exception != NULL) {
-        return end(self, result);
+    if (refuse_while_running(self) < 0) {
+        return PYGEN_ERROR;
     }
+    self->is_begun = true;
     if (self->coroutine == NULL) {
-        return go_to_rest(self, result);
+        *result = Py_NewRef(self->is_ended ? Py_None : op);
+        return self->is_ended ? PYGEN_RETURN : PYGEN_NEXT;
     }
     PyObject *yielded = self->yielded;
     self->yielded = NULL;
-    if (yielded != NULL && (yielded != Py_None || !was_at_rest)) {
+    if (yielded != NULL && yielded != Py_None) {
         *result = yielded;
         return PYGEN_NEXT;
     }
@@ -233,56 +250,38 @@ static PyObject *handler_send(PyObject *op, PyObject *value) {
     }
 }
 
-/* Cancels what the coroutine's first step waits for, as its task would. */
-static void cancel_yielded(rsec_py_handler *self, PyObject *exception) {
-    rsec_py_state *state = state_of(self);
-    PyObject *cancel = PyObject_GetAttr(self->yielded, state->name_cancel);
-    PyObject *args = cancel != NULL ? PyObject_GetAttr(exception, state->name_args) : NULL, *done = NULL;
-    if (args != NULL) {
-        bool has_message = PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0;
-        PyObject *given[] = {has_message ? PyTuple_GET_ITEM(args, 0) : Py_None};
-        done = PyObject_Vectorcall(cancel, given, 0, state->asyncio.msg_names);
-    }
-    PyErr_Clear(); /* whatever the reason: it is not cancelled, or no future, which the task will say */
-    if (done != Py_True) {
-        self->cancelled = Py_NewRef(exception);
-    }
-    Py_XDECREF(done);
-    Py_XDECREF(args);
-    Py_XDECREF(cancel);
-}
-
 static PyObject *handler_throw(PyObject *op, PyObject *exception) {
     rsec_py_handler *self = (rsec_py_handler *)op;
-    PyObject *result = NULL;
-    Py_CLEAR(self->rest);
-    if (self->exception != NULL) {
-        (void)end(self, &result);
+    if (refuse_while_running(self) < 0) {
         return NULL;
     }
-    if (self->result != NULL || self->coroutine == NULL) {
-        /* Cancelled at rest, or in the only step: then the task is cancelled although the coroutine ended well. */
-        self->is_ended = true;
-        Py_CLEAR(self->result);
+    if (self->coroutine == NULL) {
+        self->is_begun = self->is_ended = true; /* before there was anything to throw it into */
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
         return NULL;
     }
-    if (self->yielded != NULL && self->yielded != Py_None) {
-        cancel_yielded(self, exception);
-        result = self->yielded;
+    if (waits_for_another(self)) {
+        if (!self->is_cancelled) {
+            self->cancelled = Py_NewRef(exception);
+        }
+        PyObject *yielded = self->yielded;
         self->yielded = NULL;
-        return result;
+        return yielded;
     }
     Py_CLEAR(self->yielded);
-    PyObject *thrown = self->cancelled != NULL ? self->cancelled : Py_NewRef(exception);
-    self->cancelled = NULL;
-    result = throw_into(self, thrown);
+    bool is_cancelled = PyErr_GivenExceptionMatches(exception, state_of(self)->asyncio.cancelled_error);
+    PyObject *thrown = Py_NewRef(self->cancelled != NULL && !is_cancelled ? self->cancelled : exception);
+    Py_CLEAR(self->cancelled);
+    PyObject *result = throw_into(self, thrown);
     Py_DECREF(thrown);
     return result;
 }
 
 static PyObject *handler_close(PyObject *op, PyObject *unused) {
     (void)unused;
+    if (refuse_while_running((rsec_py_handler *)op) < 0) {
+        return NULL;
+    }
     rsec_py_handler_close((rsec_py_handler *)op);
     Py_RETURN_NONE;
 }
@@ -298,18 +297,73 @@ static PyObject *handler_getattro(PyObject *op, PyObject *name) {
     return value;
 }
 
+/* --- as the future that its task waits for at rest, and until it is woken --- */
+
+static PyObject *handler_get_loop(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return Py_NewRef(((rsec_py_handler *)op)->loop);
+}
+
+static PyObject *handler_result(PyObject *op, PyObject *unused) {
+    (void)op;
+    (void)unused;
+    Py_RETURN_NONE;
+}
+
+static PyObject *handler_add_done_callback(PyObject *op, PyObject *args, PyObject *kwargs) {
+    rsec_py_handler *self = (rsec_py_handler *)op;
+    PyObject *wakeup, *context = NULL;
+    static char *names[] = {"callback", "context", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:add_done_callback", names, &wakeup, &context)) {
+        return NULL;
+    }
+    if (!self->is_ended) {
+        Py_XSETREF(self->wakeup, Py_NewRef(wakeup)); /* without the context: steps have the coroutine's */
+    }
+    Py_RETURN_NONE;
+}
+
+/* False: the task notes that it is cancelled, and throws CancelledError when it is woken. */
+static PyObject *handler_cancel(PyObject *op, PyObject *args, PyObject *kwargs) {
+    rsec_py_handler *self = (rsec_py_handler *)op;
+    PyObject *message = Py_None;
+    static char *names[] = {"msg", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:cancel", names, &message)) {
+        return NULL;
+    }
+    if (self->coroutine == NULL) {
+        self->is_touched = true;
+        Py_RETURN_TRUE; /* a task at rest is done: there is nothing to cancel */
+    }
+    if (self->is_running || !waits_for_another(self)) {
+        self->is_touched = true;
+        Py_RETURN_FALSE;
+    }
+    return cancel_yielded(self, message);
+}
+
+static PyObject *handler_get_blocking(PyObject *op, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(((rsec_py_handler *)op)->coroutine == NULL);
+}
+
+static int handler_set_blocking(PyObject *op, PyObject *value, void *closure) {
+    (void)op;
+    (void)value;
+    (void)closure;
+    return 0; /* it follows from the rest */
+}
+
 /* --- the type --- */
 
 static int handler_traverse(PyObject *op, visitproc visit, void *arg) {
     rsec_py_handler *self = (rsec_py_handler *)op;
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->loop);
-    Py_VISIT(self->rest);
+    Py_VISIT(self->wakeup);
     Py_VISIT(self->coroutine);
     Py_VISIT(self->context);
     Py_VISIT(self->yielded);
-    Py_VISIT(self->result);
-    Py_VISIT(self->exception);
     Py_VISIT(self->cancelled);
     return 0;
 }
@@ -317,11 +371,9 @@ static int handler_traverse(PyObject *op, visitproc visit, void *arg) {
 static int handler_clear(PyObject *op) {
     rsec_py_handler *self = (rsec_py_handler *)op;
     Py_CLEAR(self->loop);
-    Py_CLEAR(self->rest);
+    Py_CLEAR(self->wakeup);
     rsec_py_handler_reset(self);
     Py_CLEAR(self->yielded);
-    Py_CLEAR(self->result);
-    Py_CLEAR(self->exception);
     Py_CLEAR(self->cancelled);
     return 0;
 }
@@ -338,12 +390,24 @@ static PyMethodDef handler_methods[] = {
     {"send", handler_send, METH_O, "send(value)\n--\n\nAs a coroutine's."},
     {"throw", handler_throw, METH_O, "throw(exception)\n--\n\nAs a coroutine's."},
     {"close", handler_close, METH_NOARGS, "close()\n--\n\nAs a coroutine's."},
+    {"get_loop", handler_get_loop, METH_NOARGS, "get_loop()\n--\n\nAs a future's."},
+    {"result", handler_result, METH_NOARGS, "result()\n--\n\nAs a future's: None."},
+    {"add_done_callback", (PyCFunction)(void (*)(void))handler_add_done_callback, METH_VARARGS | METH_KEYWORDS,
+     "add_done_callback(callback, *, context=None)\n--\n\nAs a future's."},
+    {"cancel", (PyCFunction)(void (*)(void))handler_cancel, METH_VARARGS | METH_KEYWORDS,
+     "cancel(msg=None)\n--\n\nAs a future's: cancels what the handler waits for."},
     {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef handler_getset[] = {
+    {"_asyncio_future_blocking", handler_get_blocking, handler_set_blocking, "As a future's.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot handler_slots[] = {
     {Py_tp_doc, "What a HandlerTask runs: the coroutine of a handler."},
     {Py_tp_methods, handler_methods},
+    {Py_tp_getset, handler_getset},
     {Py_am_await, PyObject_SelfIter},
     {Py_am_send, handler_next},
     {Py_tp_getattro, handler_getattro},

@@ -425,6 +425,11 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->asyncio.task_type);
     Py_VISIT(state->asyncio.handler_task_type);
     Py_VISIT(state->asyncio.task_done);
+    Py_VISIT(state->asyncio.future_result);
+    Py_VISIT(state->asyncio.future_set_result);
+    Py_VISIT(state->asyncio.future_set_exception);
+    Py_VISIT(state->asyncio.future_cancel);
+    Py_VISIT(state->asyncio.cancelled_error);
     Py_VISIT(state->asyncio.ensure_future);
     Py_VISIT(state->asyncio.swap_current_task);
     Py_VISIT(state->asyncio.enter_task);
@@ -459,6 +464,11 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->asyncio.task_type);
     Py_CLEAR(state->asyncio.handler_task_type);
     Py_CLEAR(state->asyncio.task_done);
+    Py_CLEAR(state->asyncio.future_result);
+    Py_CLEAR(state->asyncio.future_set_result);
+    Py_CLEAR(state->asyncio.future_set_exception);
+    Py_CLEAR(state->asyncio.future_cancel);
+    Py_CLEAR(state->asyncio.cancelled_error);
     Py_CLEAR(state->asyncio.ensure_future);
     Py_CLEAR(state->asyncio.swap_current_task);
     Py_CLEAR(state->asyncio.enter_task);

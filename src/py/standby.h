@@ -7,17 +7,19 @@
 
 typedef enum {
     RSEC_PY_ENDED, /* the coroutine has ended: `result`, a new reference, or NULL with an exception */
-    RSEC_PY_KEPT,  /* it has, or waits for, what its task must bring to an end: `task`, a new reference, will be done */
+    RSEC_PY_KEPT,  /* it waits for what its task must bring to an end: `task`, a new reference, will be done */
 } rsec_py_outcome;
 
-/* Whether a coroutine can be run now: there is a HandlerTask, and no other coroutine's first step goes on. */
-bool rsec_py_standby_is_free(const rsec_py_engine *self);
+/* Whether the handler of a request of `code` can be run now. If not, it needs a task of its own: no other coroutine's first step may
+ * go on, and those of its code may do better with that. Makes the task when there is none. -1 with an exception. */
+int rsec_py_standby_is_ready(rsec_py_engine *self, uint8_t code);
 
-/* Runs the first step of `coroutine` (a coroutine object that has not begun) as the current task of the engine's loop. To the
- * coroutine, and to whatever it calls, that task is its own. */
-rsec_py_outcome rsec_py_standby_run(rsec_py_engine *self, PyObject *coroutine, PyObject **task, PyObject **result);
+/* Runs the first step of `coroutine` (a coroutine object that has not begun) as the current task of the engine's loop, which is
+ * ready. To the coroutine, and to whatever it calls, that task is its own. */
+rsec_py_outcome rsec_py_standby_run(rsec_py_engine *self, uint8_t code, PyObject *coroutine, PyObject **task,
+                                    PyObject **result);
 
-/* Lets the task end in the loop's next turn. Never leaves an exception. */
+/* Ends the task. Never leaves an exception. */
 void rsec_py_standby_end(rsec_py_engine *self);
 
 #endif

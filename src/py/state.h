@@ -41,8 +41,6 @@
     X(_resolve)                                                                                                        \
     X(_on_stopped)                                                                                                     \
     X(_flush)                                                                                                          \
-    X(create_future)                                                                                                   \
-    X(set_result)                                                                                                      \
     X(cancel)                                                                                                          \
     X(throw)                                                                                                           \
     X(close)                                                                                                           \
@@ -50,6 +48,9 @@
     X(value)                                                                                                           \
     X(args)                                                                                                            \
     X(_coro)                                                                                                           \
+    X(_must_cancel)                                                                                                    \
+    X(_cancel_message)                                                                                                 \
+    X(_log_traceback)                                                                                                  \
     X(_log_destroy_pending)                                                                                            \
     X(_asyncio_future_blocking)
 
@@ -60,6 +61,9 @@ typedef struct {
     PyTypeObject *task_type;         /* asyncio.Task */
     PyTypeObject *handler_task_type; /* HandlerTask, or NULL */
     PyObject *task_done;             /* asyncio.Task.done */
+    PyObject *future_result, *future_set_result, *future_set_exception,
+        *future_cancel; /* of its base, asyncio.Future */
+    PyObject *cancelled_error;
     PyObject *ensure_future;
     PyObject *swap_current_task; /* CPython 3.12 and newer, else NULL, and then the next two */
     PyObject *enter_task, *leave_task;

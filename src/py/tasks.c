@@ -24,9 +24,11 @@ static int task_setattro(PyObject *task, PyObject *name, PyObject *value) {
     return PyObject_GenericSetAttr(task, name, value);
 }
 
-/* Its Handler; borrowed. NULL without an exception: it has none any more. */
-static rsec_py_handler *handler_of(rsec_py_state *state, PyObject *task) {
-    PyObject *coroutine = PyObject_GenericGetAttr(task, state->name__coro);
+rsec_py_handler *rsec_py_handler_of(rsec_py_state *state, PyObject *object) {
+    if (!Py_IS_TYPE(object, state->asyncio.handler_task_type)) {
+        return NULL;
+    }
+    PyObject *coroutine = PyObject_GenericGetAttr(object, state->name__coro);
     if (coroutine == NULL) {
         PyErr_Clear();
         return NULL;
@@ -38,8 +40,8 @@ static rsec_py_handler *handler_of(rsec_py_state *state, PyObject *task) {
 static PyObject *task_done(PyObject *task, PyObject *unused) {
     (void)unused;
     rsec_py_state *state = PyType_GetModuleState(Py_TYPE(task));
-    rsec_py_handler *handler = handler_of(state, task);
-    if (handler != NULL && rsec_py_handler_is_at_rest(handler)) {
+    rsec_py_handler *handler = rsec_py_handler_of(state, task);
+    if (handler != NULL && handler->coroutine == NULL) {
         Py_RETURN_TRUE;
     }
     return PyObject_CallOneArg(state->asyncio.task_done, task);
@@ -47,13 +49,13 @@ static PyObject *task_done(PyObject *task, PyObject *unused) {
 
 static PyObject *task_get_coro(PyObject *task, PyObject *unused) {
     (void)unused;
-    rsec_py_handler *handler = handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
+    rsec_py_handler *handler = rsec_py_handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
     return Py_NewRef(handler != NULL && handler->coroutine != NULL ? handler->coroutine : Py_None);
 }
 
 static PyObject *task_get_context(PyObject *task, PyObject *unused) {
     (void)unused;
-    rsec_py_handler *handler = handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
+    rsec_py_handler *handler = rsec_py_handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
     return Py_NewRef(handler != NULL && handler->context != NULL ? handler->context : Py_None);
 }
 
@@ -89,9 +91,10 @@ static PyTypeObject *make_type(PyObject *module, PyTypeObject *task_type) {
 }
 
 PyObject *rsec_py_handler_task_new(rsec_py_state *state, PyObject *handler, PyObject *loop) {
-    PyObject *args[] = {handler, loop};
+    bool is_eager = PY_VERSION_HEX >= 0x030c0000;
+    PyObject *args[] = {handler, loop, Py_True};
     PyObject *task = PyObject_Vectorcall((PyObject *)state->asyncio.handler_task_type, args, 1,
-                                         state->asyncio.loop_names);
+                                         is_eager ? state->asyncio.eager_names : state->asyncio.loop_names);
     /* At rest it is nothing that anybody forgot. */
     if (task != NULL && PyObject_GenericSetAttr(task, state->name__log_destroy_pending, Py_False) < 0) {
         Py_CLEAR(task);
@@ -112,6 +115,74 @@ bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look
     /* A new weak reference is the first one: all that there was before is the one of asyncio's own set, which has a callback, and
      * of those the last one comes first. */
     return of(task)->is_known != 0 || Py_REFCNT(task) != look->refs || weakrefs_of(task) != look->weakrefs;
+}
+
+/* --- its end --- */
+
+/* asyncio.Task does not let itself be given a result; the Future that it is does. */
+static int set_cancelled(rsec_py_state *state, PyObject *task, PyObject *message) {
+    PyObject *args[] = {task, message};
+    PyObject *done = PyObject_Vectorcall(state->asyncio.future_cancel, args, 1, state->asyncio.msg_names);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+static int set_outcome(PyObject *method, PyObject *task, PyObject *outcome) {
+    PyObject *args[] = {task, outcome};
+    PyObject *done = PyObject_Vectorcall(method, args, 2, NULL);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+int rsec_py_handler_task_must_cancel(rsec_py_state *state, PyObject *task, PyObject **message) {
+    PyObject *must_cancel = PyObject_GenericGetAttr(task, state->name__must_cancel);
+    int rc = must_cancel != NULL ? PyObject_IsTrue(must_cancel) : -1;
+    Py_XDECREF(must_cancel);
+    *message = rc > 0 ? PyObject_GenericGetAttr(task, state->name__cancel_message) : NULL;
+    return rc > 0 && *message == NULL ? -1 : rc;
+}
+
+/* Its coroutine returned. Whether it is cancelled all the same; -1 with an exception. */
+static int end_well(rsec_py_state *state, PyObject *task, PyObject *result) {
+    PyObject *message;
+    int is_cancelled = rsec_py_handler_task_must_cancel(state, task, &message), rc = is_cancelled;
+    if (is_cancelled == 0) {
+        rc = set_outcome(state->asyncio.future_set_result, task, result);
+    } else if (is_cancelled > 0) {
+        rc = set_cancelled(state, task, message);
+    }
+    Py_XDECREF(message);
+    return rc < 0 ? -1 : is_cancelled;
+}
+
+static int end_badly(rsec_py_state *state, PyObject *task, PyObject *exception) {
+    if (PyErr_GivenExceptionMatches(exception, state->asyncio.cancelled_error)) {
+        PyObject *message = rsec_py_cancel_message(state, exception);
+        int rc = message != NULL ? set_cancelled(state, task, message) : -1;
+        Py_XDECREF(message);
+        return rc;
+    }
+    /* The engine logs it. */
+    return set_outcome(state->asyncio.future_set_exception, task, exception) < 0
+               ? -1
+               : PyObject_GenericSetAttr(task, state->name__log_traceback, Py_False);
+}
+
+PyObject *rsec_py_handler_task_end(rsec_py_state *state, PyObject *task, PyObject *result) {
+    if (result != NULL) {
+        int is_cancelled = end_well(state, task, result);
+        if (is_cancelled < 0) {
+            PyErr_WriteUnraisable(task); /* who waits for the task may do so for ever; the handler's result is good */
+        }
+        return is_cancelled > 0 ? PyObject_CallOneArg(state->asyncio.future_result, task) : Py_NewRef(result);
+    }
+    PyObject *exception = rsec_py_take_exception();
+    if (end_badly(state, task, exception) < 0) {
+        PyErr_WriteUnraisable(task);
+    }
+    PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_DECREF(exception);
+    return NULL;
 }
 
 /* --- the current task --- */
@@ -155,6 +226,25 @@ static int take_current(rsec_py_asyncio *self, PyObject *tasks) {
     return take(tasks, "_enter_task", &self->enter_task) < 0 ? -1 : take(tasks, "_leave_task", &self->leave_task);
 }
 
+static int take_cancelled_error(rsec_py_asyncio *self) {
+    PyObject *exceptions = PyImport_ImportModule("asyncio.exceptions");
+    int rc = exceptions != NULL ? take(exceptions, "CancelledError", &self->cancelled_error) : -1;
+    Py_XDECREF(exceptions);
+    return rc;
+}
+
+/* HandlerTask, and what ends it. */
+static int take_handler_task(PyObject *module, rsec_py_asyncio *self) {
+    PyObject *future = (PyObject *)self->task_type->tp_base;
+    if (take(future, "result", &self->future_result) < 0 || take(future, "set_result", &self->future_set_result) < 0 ||
+        take(future, "set_exception", &self->future_set_exception) < 0 ||
+        take(future, "cancel", &self->future_cancel) < 0) {
+        return -1;
+    }
+    Py_XSETREF(self->handler_task_type, make_type(module, self->task_type));
+    return self->handler_task_type != NULL ? 0 : -1;
+}
+
 int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
     rsec_py_asyncio *self = &state->asyncio;
     if (self->msg_names != NULL) {
@@ -162,7 +252,8 @@ int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
     }
     PyObject *tasks = PyImport_ImportModule("asyncio.tasks"), *type = NULL;
     int rc = tasks == NULL || take(tasks, "Task", &type) < 0 ||
-                     take(tasks, "ensure_future", &self->ensure_future) < 0 || take_current(self, tasks) < 0
+                     take(tasks, "ensure_future", &self->ensure_future) < 0 || take_current(self, tasks) < 0 ||
+                     take_cancelled_error(self) < 0
                  ? -1
                  : 0;
     Py_XDECREF(tasks);
@@ -178,11 +269,8 @@ int rsec_py_tasks_take(PyObject *module, rsec_py_state *state) {
         return -1;
     }
     /* asyncio's tasks in Python, which some tools put in the place of those in C, ask themselves whether they are done. */
-    if (strcmp(self->task_type->tp_name, "_asyncio.Task") == 0) {
-        Py_XSETREF(self->handler_task_type, make_type(module, self->task_type));
-        if (self->handler_task_type == NULL) {
-            return -1;
-        }
+    if (strcmp(self->task_type->tp_name, "_asyncio.Task") == 0 && take_handler_task(module, self) < 0) {
+        return -1;
     }
     self->msg_names = Py_BuildValue("(s)", "msg");
     return self->msg_names != NULL ? 0 : -1;

@@ -12,21 +12,34 @@
  * tasks are not those in C. -1 with an exception. */
 int rsec_py_tasks_take(PyObject *module, rsec_py_state *state);
 
-/* A HandlerTask for `handler`. New reference; NULL with an exception. */
+/* A HandlerTask for `handler`, which goes to rest at once, or, on CPython 3.11, in the loop's next turn. New reference; NULL with an
+ * exception. */
 PyObject *rsec_py_handler_task_new(rsec_py_state *state, PyObject *handler, PyObject *loop);
 
-/* What can be seen of a HandlerTask: taken before a handler's first step, and compared after it. */
+/* The Handler of `object`; borrowed. NULL without an exception: it is no HandlerTask, or has none any more. */
+rsec_py_handler *rsec_py_handler_of(rsec_py_state *state, PyObject *object);
+
+/* What can be seen of a HandlerTask by those who hold it. */
 typedef struct {
     Py_ssize_t refs;
     PyObject *weakrefs; /* borrowed: only compared */
 } rsec_py_task_look;
 
-/* Forgets what was done with `task`, and notes who knows of it. */
+/* Notes who knows of `task`: at first nobody but its maker. */
 rsec_py_task_look rsec_py_handler_task_look(PyObject *task);
 
-/* Whether, since `look`, somebody took a reference or a weak one to `task` and still has it, or read or set one of its attributes,
- * its methods included. */
+/* Whether anybody has come to know it since `look`, with as many references held by its maker: took a reference or a weak one and
+ * still has it, or read or set one of its attributes, its methods included. */
 bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look);
+
+/* Whether `task` was cancelled in a step that goes on or has ended; then `message` is a new reference, else NULL. -1 with an
+ * exception. */
+int rsec_py_handler_task_must_cancel(rsec_py_state *state, PyObject *task, PyObject **message);
+
+/* Ends `task`, whose handler rests or has ended in its first step, as asyncio would have: with `result`, or, if that is NULL, with
+ * the exception that is set. `result` as the task has it: a new reference, or NULL with an exception, which is CancelledError also
+ * for a coroutine that cancelled its own task and ended well. */
+PyObject *rsec_py_handler_task_end(rsec_py_state *state, PyObject *task, PyObject *result);
 
 /* Makes `task` the current one of `loop`. `previous`, a new reference, is for rsec_py_task_leave(). -1 with an exception. */
 int rsec_py_task_enter(rsec_py_state *state, PyObject *loop, PyObject *task, PyObject **previous);
