@@ -1,11 +1,11 @@
-/* rsec_digest: MD5 and HMAC-MD5 as RADIUS uses them, from a library context of their own.
+/* rsec_digest: MD5 and HMAC-MD5 as RADIUS uses them.
  *
- * The algorithms are fetched once and kept: an implicit fetch per packet costs more than the digest. The library context
- * is private and loads the default provider, so that a host whose configuration allows FIPS algorithms only can still
- * speak RADIUS (MD5 is a checksum against a broken network here; TLS is what protects the packet).
+ * It takes OpenSSL's MD5_Init(), MD5_Update() and MD5_Final(), deprecated since 3.0 in favour of EVP. RADIUS's digests are a few
+ * blocks long, four of them to an Access-Request with its reply, and EVP allocates, wipes and frees an object for each, which
+ * doubles what they cost. Nor do these functions need a provider: a host whose configuration allows FIPS algorithms only can
+ * still speak RADIUS (MD5 is a checksum against a broken network here; TLS is what protects the packet).
  *
- * One rsec_md belongs to a process or module and is immutable after rsec_md_new: any thread may use it. An rsec_digest
- * holds the working state of one thread: never share one without a lock.
+ * An rsec_digest is the working state of one thread: never share one without a lock.
  */
 #ifndef RSEC_CRYPTO_DIGEST_H
 #define RSEC_CRYPTO_DIGEST_H
@@ -14,16 +14,10 @@
 #include "wire/status.h"
 #include "wire/view.h"
 
-typedef struct rsec_md rsec_md;
 typedef struct rsec_digest rsec_digest;
 
-/* A new set of fetched algorithms in *md, to be freed with rsec_md_free. RSEC_NO_MEMORY, or RSEC_CRYPTO when libcrypto has
- * no MD5 even there; *md is NULL on failure. */
-RSEC_CHECK rsec_status rsec_md_new(rsec_md **md);
-void rsec_md_free(rsec_md *md);
-
-/* Working state for one thread. `md` is borrowed and outlives it. */
-RSEC_CHECK rsec_status rsec_digest_new(const rsec_md *md, rsec_digest **digest);
+/* Working state in *digest, to be freed with rsec_digest_free(), which wipes it. RSEC_NO_MEMORY; *digest is NULL then. */
+RSEC_CHECK rsec_status rsec_digest_new(rsec_digest **digest);
 void rsec_digest_free(rsec_digest *digest);
 
 /* MD5 over the concatenation of `num` views, in order. */

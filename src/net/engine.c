@@ -27,10 +27,7 @@ static size_t fdmap_size(void) {
 }
 
 static rsec_status io_init(rsec_io *io) {
-    rsec_status status = rsec_md_new(&io->md);
-    if (status == RSEC_OK) {
-        status = rsec_digest_new(io->md, &io->digest);
-    }
+    rsec_status status = rsec_digest_new(&io->digest);
     if (status == RSEC_OK) {
         status = rsec_pipe_init(&io->pipe);
     }
@@ -65,7 +62,6 @@ static void io_clear(rsec_io *io) {
     rsec_pipe_clear(&io->pipe);
     rsec_timers_clear(&io->timers);
     rsec_digest_free(io->digest);
-    rsec_md_free(io->md);
     rsec_tls_unref(io->tls);
 }
 

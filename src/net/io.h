@@ -35,7 +35,6 @@ typedef struct rsec_io {
     rsec_counters *counters; /* the engine's */
     int64_t now_ns;          /* taken once a turn */
 
-    rsec_md *md;
     rsec_digest *digest;
     rsec_poller *poller;
     rsec_timers timers;

@@ -394,12 +394,8 @@ static int module_exec(PyObject *module) {
     if (intern_names(state) < 0) {
         return -1;
     }
-    rsec_status status = rsec_md_new(&state->md);
-    if (status == RSEC_OK) {
-        status = rsec_digest_new(state->md, &state->digest);
-    }
-    if (status != RSEC_OK) {
-        PyErr_Format(PyExc_ImportError, "MD5 is not to be had from OpenSSL: %s", rsec_status_text(status));
+    if (rsec_digest_new(&state->digest) != RSEC_OK) {
+        PyErr_NoMemory();
         return -1;
     }
     PyObject *exceptions = PyImport_ImportModule("pyradsec.exceptions");
@@ -500,9 +496,7 @@ static void module_free(void *module) {
     rsec_py_state *state = state_of(module);
     (void)module_clear(module);
     rsec_digest_free(state->digest);
-    rsec_md_free(state->md);
     state->digest = NULL;
-    state->md = NULL;
 }
 
 static PyModuleDef_Slot slots[] = {

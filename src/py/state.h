@@ -64,6 +64,7 @@ typedef struct {
     PyObject *future_result, *future_set_result, *future_set_exception,
         *future_cancel; /* of its base, asyncio.Future */
     PyObject *cancelled_error;
+    Py_ssize_t least_refs; /* that a HandlerTask had when it was made; 0 before the first */
     PyObject *ensure_future;
     PyObject *swap_current_task; /* CPython 3.12 and newer, else NULL, and then the next two */
     PyObject *enter_task, *leave_task;
@@ -71,7 +72,6 @@ typedef struct {
 } rsec_py_asyncio;
 
 typedef struct rsec_py_state {
-    rsec_md *md;
     rsec_digest *digest;          /* with the GIL held */
     PyTypeObject *packet_base;    /* PacketBase: what the classes of pyradsec.packet derive from */
     PyTypeObject *attribute_type; /* Attribute */

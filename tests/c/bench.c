@@ -13,8 +13,7 @@ bench *bench_start(const host_options *options) {
     (void)signal(SIGPIPE, SIG_IGN); /* the client's; the engine sends with MSG_NOSIGNAL */
     at->before = rsec_live_objects();
     CHECK((at->ctx = client_context(true)) != NULL);
-    CHECK_INT(rsec_md_new(&at->md), RSEC_OK);
-    CHECK_INT(rsec_digest_new(at->md, &at->digest), RSEC_OK);
+    CHECK_INT(rsec_digest_new(&at->digest), RSEC_OK);
     CHECK(host_start(&at->host, options));
     return at;
 }
@@ -23,7 +22,6 @@ void bench_stop(bench *at) {
     CHECK(!at->host.is_running || host_stop(&at->host, RSEC_NS_PER_S));
     SSL_CTX_free(at->ctx);
     rsec_digest_free(at->digest);
-    rsec_md_free(at->md);
     rsec_live live = rsec_live_objects();
     bool was_alone = at->before.engines == 0;
     free(at);

@@ -9,7 +9,6 @@
 typedef struct {
     host host;
     SSL_CTX *ctx;
-    rsec_md *md;
     rsec_digest *digest;
     rsec_live before;
 } bench;

@@ -454,15 +454,14 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); /* the clients'; the engine sends with MSG_NOSIGNAL */
     (void)alarm((unsigned)seconds + 90);
     storm_thread threads[THREADS];
-    rsec_md *md;
     ctx = client_context(true);
-    if (seconds <= 0 || ctx == NULL || rsec_md_new(&md) != RSEC_OK) {
+    if (seconds <= 0 || ctx == NULL) {
         fprintf(stderr, "usage: engine_storm [SECONDS]\n");
         return 2;
     }
     for (unsigned i = 0; i < THREADS; i++) {
         threads[i] = (storm_thread){.number = i, .state = i * 7919 + 1};
-        if (rsec_digest_new(md, &threads[i].digest) != RSEC_OK) {
+        if (rsec_digest_new(&threads[i].digest) != RSEC_OK) {
             return 2;
         }
     }
@@ -477,7 +476,6 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < THREADS; i++) {
         rsec_digest_free(threads[i].digest);
     }
-    rsec_md_free(md);
     SSL_CTX_free(ctx);
     printf("storm: %u exchanges, %u closes, %" PRIu64 " turns by the loop thread, %u failures\n",
            atomic_load(&exchanges), atomic_load(&closes), turns_by_loop, atomic_load(&failures));

@@ -18,7 +18,6 @@ enum { THREADS = 3, SECONDS_MAX = 300, WAYS = 4 };
 
 static host server;
 static SSL_CTX *ctx;
-static rsec_md *md;
 static atomic_uint failures;
 
 typedef struct {
@@ -55,7 +54,7 @@ static bool serve_one(rsec_digest *digest, unsigned number) {
 static void *work(void *arg) {
     const worker *self = arg;
     rsec_digest *digest;
-    if (rsec_digest_new(md, &digest) != RSEC_OK) {
+    if (rsec_digest_new(&digest) != RSEC_OK) {
         atomic_fetch_add(&failures, 1);
         return NULL;
     }
@@ -80,7 +79,7 @@ int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)alarm(SECONDS_MAX);
     ctx = client_context(true);
-    if (connections <= 0 || ctx == NULL || rsec_md_new(&md) != RSEC_OK || !host_start(&server, &options)) {
+    if (connections <= 0 || ctx == NULL || !host_start(&server, &options)) {
         fprintf(stderr, "usage: leak [CONNECTIONS]\n");
         return 2;
     }
@@ -96,7 +95,6 @@ int main(int argc, char **argv) {
     uint64_t served = host_counter(&server, "handshakes_completed");
     bool is_stopped = host_stop(&server, RSEC_NS_PER_S);
     rsec_live live = rsec_live_objects();
-    rsec_md_free(md);
     SSL_CTX_free(ctx);
     printf("leak: %" PRIu64 " connections, %u failures, left over: %" PRId64 " connections, %" PRId64
            " requests, %" PRId64 " peers, %" PRId64 " engines\n",

@@ -8,21 +8,18 @@
 static const uint8_t request_auth[16] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
 
 typedef struct {
-    rsec_md *md;
     rsec_digest *digest;
     rsec_view secret;
 } tools;
 
 static tools open_tools(void) {
     tools all = {.secret = rsec_view_of("radsec", 6)};
-    CHECK_INT(rsec_md_new(&all.md), RSEC_OK);
-    CHECK_INT(rsec_digest_new(all.md, &all.digest), RSEC_OK);
+    CHECK_INT(rsec_digest_new(&all.digest), RSEC_OK);
     return all;
 }
 
 static void close_tools(tools *all) {
     rsec_digest_free(all->digest);
-    rsec_md_free(all->md);
 }
 
 /* What a request of `code` looks like, signed as its code asks for. */
