@@ -23,6 +23,7 @@ from pyradsec.radsec.context import load_server_context, take_over
 from pyradsec.radsec.hosts import find_host
 from pyradsec.radsec.listen import open_listeners
 from pyradsec.radsec.settings import check_settings, default_max_connections
+from pyradsec.radsec.signals import signals_wake
 from pyradsec.radsec.v11 import RadiusVersion
 from pyradsec.server import RemoteHost
 
@@ -257,16 +258,17 @@ class RadSecServer:
         """Serves until cancelled, then ends everything at once and returns normally: Ctrl-C under
         asyncio.run(server.run()) is exit status 0. Who wants the cancellation to go on uses start(), wait_closed()
         and stop()."""
-        await self.start()
-        try:
-            await self.wait_closed()
-        except asyncio.CancelledError:
-            pass
-        finally:
+        with signals_wake(asyncio.get_running_loop()):
+            await self.start()
             try:
-                await self.stop(grace=0)
+                await self.wait_closed()
+            except asyncio.CancelledError:
+                pass
             finally:
-                self._close_engine()  # also when stop() itself is cancelled
+                try:
+                    await self.stop(grace=0)
+                finally:
+                    self._close_engine()  # also when stop() itself is cancelled
 
     async def start(self) -> None:
         """Listens and serves from here on, on the running event loop. RuntimeError when it serves already; OSError

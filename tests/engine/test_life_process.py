@@ -61,6 +61,45 @@ def test_ctrl_c_while_handlers_run() -> None:
     assert "Traceback" not in errors
 
 
+def test_ctrl_c_that_does_not_interrupt_the_loop_s_wait() -> None:
+    """Another thread takes it, as it were right before the wait."""
+    program = """
+        def take():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            threading.Event().wait()
+
+        threading.Thread(target=take, daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        asyncio.run(make().run())
+        assert signal.set_wakeup_fd(-1) == -1
+    """
+    with running_program(program) as process, Peer(address_of(process)) as peer:
+        peer.probe()
+        process.send_signal(signal.SIGINT)
+        assert end(process) == (0, "", "")
+
+
+def test_signals_wake_what_they_woke_before() -> None:
+    program = """
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno())
+
+        async def main():
+            running = asyncio.ensure_future(make().run())
+            await asyncio.sleep(0)
+            assert signal.set_wakeup_fd(writer.fileno()) == writer.fileno()
+            running.cancel()
+            await running
+
+        asyncio.run(main())
+        assert signal.set_wakeup_fd(-1) == writer.fileno()
+    """
+    with running_program(program) as process:
+        address_of(process)
+        assert end(process) == (0, "", "")
+
+
 def test_ctrl_c_under_uvloop() -> None:
     pytest.importorskip("uvloop")
     with running_program("import uvloop; uvloop.run(make().run())") as process, Peer(address_of(process)) as peer:
