@@ -89,7 +89,7 @@ static int on_request(rsec_py_engine *self, rsec_request *req) {
         return 0;
     }
     rsec_py_host *host = is_gone ? peer->user : rsec_py_host_of(self, peer);
-    if (host != NULL && !is_gone && !req->is_raw && host->batch != self->batch) {
+    if (host != NULL && !is_gone && !req->is_raw && host->batch != self->batch.number) {
         bool is_changed;
         int is_known = rsec_py_host_look_up(self, host, &is_changed);
         if (is_known < 0) {
@@ -142,6 +142,12 @@ PyDoc_STRVAR(
     "The event loop's reader callback for fileno(): takes a batch of what the engine has to say and runs its handlers.\n"
     "At most 256 items a call, so that the loop's other callbacks get their turn.");
 
+static void batch_clear(rsec_py_batch *batch) {
+    batch->is_open = batch->is_factory_known = false;
+    Py_CLEAR(batch->dictionary);
+    Py_CLEAR(batch->reply_type);
+}
+
 static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
     rsec_py_engine *self = (rsec_py_engine *)op;
     rsec_up items[RSEC_PY_BATCH];
@@ -150,7 +156,8 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
         Py_RETURN_NONE;
     }
     Py_INCREF(self);
-    self->batch++;
+    self->batch.number++;
+    self->batch.is_open = true;
     size_t num = rsec_engine_take(self->engine, items, RSEC_PY_BATCH);
     int rc = 0;
     for (size_t i = 0; i < num; i++) {
@@ -172,6 +179,9 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
             rsec_engine_free_event(items[i].event);
             continue;
         }
+        if (items[i].kind != RSEC_UP_REQUEST) {
+            rsec_py_standby_leave(self);
+        }
         switch (items[i].kind) {
         case RSEC_UP_REQUEST:
             rc = on_request(self, items[i].req);
@@ -190,7 +200,9 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
             break;
         }
     }
+    rsec_py_standby_leave(self);
     rsec_py_engine_flush(self);
+    batch_clear(&self->batch);
     Py_DECREF(self);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -405,6 +417,8 @@ static int engine_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->server);
     Py_VISIT(self->loop);
+    Py_VISIT(self->batch.dictionary);
+    Py_VISIT(self->batch.reply_type);
     Py_VISIT(self->standby.handler);
     Py_VISIT(self->standby.task);
     for (rsec_py_host *host = self->hosts; host != NULL; host = host->next) {
@@ -418,6 +432,7 @@ static int engine_clear(PyObject *op) {
     shut_down(self);
     Py_CLEAR(self->server);
     Py_CLEAR(self->loop);
+    batch_clear(&self->batch);
     if (self->standby.handler != NULL) {
         rsec_py_handler_end(self->standby.handler);
     }

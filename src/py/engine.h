@@ -17,11 +17,23 @@ struct rsec_py_flight;
 typedef struct {
     rsec_py_handler *handler; /* owned, both; NULL before the first handler, and after one that used them up */
     PyObject *task;           /* its HandlerTask */
-    rsec_py_task_look look;   /* at the task, when nobody else had seen it */
-    bool is_busy;             /* a first step runs: the handler and the task are taken out */
-    bool is_ending;           /* and is to be the last */
-    uint8_t own[256];         /* by request code: so many handlers get tasks of their own from the start */
+    PyObject *previous;       /* owned: what rsec_py_task_leave() needs, while the task is the current one */
+    rsec_py_task_look look;   /* at the task when it was the current one first, and nobody else had seen it */
+    bool is_looked_at;
+    bool is_busy;     /* a first step runs: the handler and the task are taken out */
+    bool is_ending;   /* and is to be the last */
+    uint8_t own[256]; /* by request code: so many handlers get tasks of their own from the start */
 } rsec_py_standby;
+
+/* What is looked up once for the requests that arrived together. */
+typedef struct {
+    uint64_t number;
+    bool is_open;             /* its requests are being handled */
+    PyObject *dictionary;     /* owned: the server's; NULL before it was needed, as the next */
+    PyTypeObject *reply_type; /* owned: of the last reply whose reply_packet() is nobody else's */
+    bool has_task_factory;    /* the loop's, set by the user: it makes every task */
+    bool is_factory_known;
+} rsec_py_batch;
 
 typedef struct {
     PyObject_HEAD rsec_py_state *state; /* borrowed: the type keeps the module alive */
@@ -32,9 +44,7 @@ typedef struct {
     struct rsec_py_flight *flights; /* handlers that are suspended, doubly linked */
     struct rsec_py_host *hosts;     /* what peers' `user` points at, doubly linked */
     rsec_py_standby standby;
-    uint64_t batch;                    /* number of the batch at hand */
-    uint64_t factory_batch;            /* the batch in which has_task_factory was looked up */
-    bool has_task_factory;             /* the loop's, set by the user: it makes every task */
+    rsec_py_batch batch;
     rsec_request *done[RSEC_PY_BATCH]; /* answered, to be handed back together */
     size_t done_num;
     char is_flush_due;  /* _flush is scheduled */

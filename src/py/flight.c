@@ -21,6 +21,7 @@ typedef struct rsec_py_flight {
  * exception state is used up. */
 static void report(rsec_py_engine *self, const char *kind, PyObject *packet, PyObject *other, const rsec_peer *peer) {
     PyObject *value = rsec_py_take_exception();
+    rsec_py_standby_leave(self);
     PyObject *done = PyObject_CallMethod(self->server, "_on_failure", "sOOOsi", kind, value != NULL ? value : Py_None,
                                          packet != NULL ? packet : Py_None, other != NULL ? other : Py_None,
                                          peer->address, (int)peer->port);
@@ -170,6 +171,24 @@ static int set_identity(rsec_py_packet *reply, PyObject *packet) {
     return 0;
 }
 
+/* Whether packets of `type` have a reply_packet() of their own. -1 with an exception. */
+static int overrides_reply_packet(rsec_py_engine *self, PyTypeObject *type) {
+    rsec_py_batch *batch = &self->batch;
+    if (type == batch->reply_type) {
+        return 0;
+    }
+    PyObject *method = PyObject_GetAttr((PyObject *)type, self->state->name_reply_packet);
+    if (method == NULL) {
+        return -1;
+    }
+    bool is_overridden = method != self->state->reply_packet;
+    if (!is_overridden && batch->is_open) {
+        Py_XSETREF(batch->reply_type, (PyTypeObject *)Py_NewRef(type));
+    }
+    Py_DECREF(method);
+    return is_overridden;
+}
+
 static int encode_reply(rsec_py_engine *self, rsec_request *req, PyObject *packet, PyObject *result) {
     uint8_t code;
     if (!rsec_py_packet_is(self->state, result)) {
@@ -182,13 +201,8 @@ static int encode_reply(rsec_py_engine *self, rsec_request *req, PyObject *packe
         return -1;
     }
     check_fit(self, req, code, packet, result);
-    PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(result), self->state->name_reply_packet);
-    if (method == NULL) {
-        return -1;
-    }
-    bool is_overridden = method != self->state->reply_packet;
-    Py_DECREF(method);
-    if (set_identity(reply, packet) < 0) {
+    int is_overridden = overrides_reply_packet(self, Py_TYPE(result));
+    if (is_overridden < 0 || set_identity(reply, packet) < 0) {
         return -1;
     }
     if (!is_overridden && !req->is_raw) {
@@ -260,16 +274,17 @@ static PyObject *call_handler(rsec_py_engine *self, const rsec_request *req, PyO
 
 /* Whether the loop makes its tasks without a factory of the user's. Asked once a batch. -1 with an exception. */
 static int makes_plain_tasks(rsec_py_engine *self) {
-    if (self->factory_batch != self->batch) {
+    rsec_py_batch *batch = &self->batch;
+    if (!batch->is_factory_known) {
         PyObject *factory = PyObject_CallMethodNoArgs(self->loop, self->state->name_get_task_factory);
         if (factory == NULL) {
             return -1;
         }
-        self->has_task_factory = factory != Py_None;
-        self->factory_batch = self->batch;
+        batch->has_task_factory = factory != Py_None;
+        batch->is_factory_known = true;
         Py_DECREF(factory);
     }
-    return !self->has_task_factory;
+    return !batch->has_task_factory;
 }
 
 /* A task of its own for what the handler gave back, run to its first suspension where eager tasks exist (CPython 3.12). New
@@ -377,6 +392,14 @@ static int suspend(rsec_py_engine *self, rsec_request *req, PyObject *packet, Py
     return rc;
 }
 
+/* The server's dictionary; borrowed. */
+static PyObject *dictionary_of(rsec_py_engine *self) {
+    if (self->batch.dictionary == NULL) {
+        self->batch.dictionary = PyObject_GetAttr(self->server, self->state->name_dict);
+    }
+    return self->batch.dictionary;
+}
+
 int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret, PyObject *address, PyObject *peer) {
     rsec_py_state *state = self->state;
     PyObject *awaitable = NULL, *task = NULL, *result = NULL;
@@ -384,9 +407,9 @@ int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret
     if (raw != NULL && req->is_raw) {
         packet = Py_NewRef(raw);
     } else if (raw != NULL) {
-        PyObject *dictionary = PyObject_GetAttr(self->server, state->name_dict);
-        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, secret, dictionary, NULL, peer) : NULL;
-        Py_XDECREF(dictionary);
+        PyObject *dictionary = dictionary_of(self);
+        packet = dictionary != NULL ? rsec_py_packet_received(state, raw, &req->facts, secret, dictionary, NULL, peer)
+                                    : NULL;
     }
     Py_XDECREF(raw);
     if (packet != NULL) {

@@ -154,28 +154,62 @@ PyObject *rsec_py_cancel_message(rsec_py_state *state, PyObject *exception) {
 /* Cancels what the first step waits for. What its cancel() gave: new reference; NULL with an exception. */
 static PyObject *cancel_yielded(rsec_py_handler *self, PyObject *message) {
     rsec_py_state *state = state_of(self);
-    PyObject *args[] = {self->yielded, message};
-    return PyObject_VectorcallMethod(state->name_cancel, args, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                     state->asyncio.msg_names);
+    PyObject *yielded = Py_NewRef(self->yielded); /* which its cancel() may make us forget */
+    PyObject *args[] = {yielded, message};
+    PyObject *done = PyObject_VectorcallMethod(state->name_cancel, args, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                               state->asyncio.msg_names);
+    Py_DECREF(yielded);
+    return done;
 }
 
-void rsec_py_handler_cancel(rsec_py_handler *self, PyObject *message) {
+bool rsec_py_handler_cancel(rsec_py_handler *self, PyObject *message) {
     PyObject *done = waits_for_another(self) ? cancel_yielded(self, message) : Py_NewRef(Py_False);
     int is_cancelled = done != NULL ? PyObject_IsTrue(done) : -1;
     if (is_cancelled < 0) {
-        PyErr_WriteUnraisable(self->yielded);
+        PyErr_WriteUnraisable((PyObject *)self);
     }
     self->is_cancelled = is_cancelled > 0;
     Py_XDECREF(done);
+    return self->is_cancelled;
 }
 
-int rsec_py_handler_wake(rsec_py_handler *self) {
-    PyObject *args[] = {self->loop, self->wakeup, (PyObject *)self};
-    PyObject *handle = PyObject_VectorcallMethod(state_of(self)->name_call_soon, args,
-                                                 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(handle);
-    Py_CLEAR(self->wakeup);
-    return handle != NULL ? 0 : -1;
+/* Somebody waits for `yielded`, or, while the task does not know it yet, nobody does: others that do would be told off else. */
+static void mark_blocking(rsec_py_handler *self, PyObject *is_blocking) {
+    if (waits_for_another(self) &&
+        PyObject_SetAttr(self->yielded, state_of(self)->name__asyncio_future_blocking, is_blocking) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+}
+
+int rsec_py_handler_wake(rsec_py_handler *self, bool is_later) {
+    PyObject *wakeup = self->wakeup, *done;
+    if (wakeup == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the coroutine was closed while what it waits for was cancelled");
+        return -1;
+    }
+    self->wakeup = NULL;
+    self->is_later = is_later;
+    if (is_later) {
+        mark_blocking(self, Py_False);
+        PyObject *args[] = {self->loop, wakeup, (PyObject *)self};
+        done = PyObject_VectorcallMethod(state_of(self)->name_call_soon, args, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                         NULL);
+    } else {
+        done = PyObject_CallOneArg(wakeup, (PyObject *)self);
+    }
+    Py_DECREF(wakeup);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* What the first step waits for, which the task is told of now. */
+static PyObject *take_yielded(rsec_py_handler *self) {
+    if (self->is_later) {
+        mark_blocking(self, Py_True);
+    }
+    PyObject *yielded = self->yielded;
+    self->yielded = NULL;
+    return yielded;
 }
 
 /* Has the coroutine meet an exception. NULL: it has ended with the exception that is set, which may be StopIteration. */
@@ -216,13 +250,11 @@ static PySendResult handler_next(PyObject *op, PyObject *value, PyObject **resul
         *result = Py_NewRef(self->is_ended ? Py_None : op);
         return self->is_ended ? PYGEN_RETURN : PYGEN_NEXT;
     }
-    PyObject *yielded = self->yielded;
-    self->yielded = NULL;
-    if (yielded != NULL && yielded != Py_None) {
-        *result = yielded;
+    if (self->yielded != NULL && !(self->is_later && self->yielded == Py_None)) {
+        *result = take_yielded(self);
         return PYGEN_NEXT;
     }
-    Py_XDECREF(yielded); /* a bare yield: the turn that it was for is this one, to which the task was woken */
+    Py_CLEAR(self->yielded); /* a bare yield: the turn that it was for is this one */
     if (self->cancelled != NULL) {
         return throw_cancelled(self, result);
     }
@@ -264,9 +296,7 @@ static PyObject *handler_throw(PyObject *op, PyObject *exception) {
         if (!self->is_cancelled) {
             self->cancelled = Py_NewRef(exception);
         }
-        PyObject *yielded = self->yielded;
-        self->yielded = NULL;
-        return yielded;
+        return take_yielded(self);
     }
     Py_CLEAR(self->yielded);
     bool is_cancelled = PyErr_GivenExceptionMatches(exception, state_of(self)->asyncio.cancelled_error);
@@ -317,9 +347,11 @@ static PyObject *handler_add_done_callback(PyObject *op, PyObject *args, PyObjec
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:add_done_callback", names, &wakeup, &context)) {
         return NULL;
     }
-    if (!self->is_ended) {
-        Py_XSETREF(self->wakeup, Py_NewRef(wakeup)); /* without the context: steps have the coroutine's */
+    if (!self->is_begun || self->wakeup != NULL || self->coroutine != NULL || self->is_ended) {
+        PyErr_SetString(PyExc_RuntimeError, "only its task waits for a handler that rests");
+        return NULL;
     }
+    self->wakeup = Py_NewRef(wakeup); /* without the context: steps have the coroutine's */
     Py_RETURN_NONE;
 }
 

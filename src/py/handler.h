@@ -20,6 +20,7 @@ typedef struct {
     PyObject *yielded;            /* by the first step: what the task does not yet know to wait for */
     PyObject *cancelled; /* a CancelledError that the coroutine gets when what it waits for, uncancelled, is done */
     bool is_cancelled;   /* `yielded` is, as the task was in the first step: it need not be told again */
+    bool is_later;       /* the task is woken in a later turn than that of the first step */
     bool is_begun;       /* the task has had its first step, which goes to rest */
     bool is_running;     /* the coroutine takes a step */
     bool is_touched;     /* the task was cancelled at rest, or in the coroutine's first step */
@@ -43,12 +44,14 @@ void rsec_py_handler_reset(rsec_py_handler *self);
 /* Needs its task no more: who has that brings it to an end, unless it has not begun, for then its first step will. */
 void rsec_py_handler_end(rsec_py_handler *self);
 
-/* Cancels what the coroutine's first step waits for, since that step cancelled the task with `message`. If that does not let itself be
- * cancelled, the task throws CancelledError once it is woken. */
-void rsec_py_handler_cancel(rsec_py_handler *self, PyObject *message);
+/* Cancels what the coroutine's first step waits for, since that step cancelled the task with `message`. False: that does not let itself
+ * be cancelled, and the task is to throw CancelledError. */
+bool rsec_py_handler_cancel(rsec_py_handler *self, PyObject *message);
 
-/* Has the task go on, in the event loop's next turn. -1 with an exception: the loop is closed, or without memory. */
-int rsec_py_handler_wake(rsec_py_handler *self);
+/* Has the task go on: it comes to wait for what the first step waits for. `is_later`: not here but in the event loop's next turn,
+ * since another task is the current one, or this one has to throw CancelledError. -1 with an exception: the loop is closed, or without
+ * memory. */
+int rsec_py_handler_wake(rsec_py_handler *self, bool is_later);
 
 /* Closes the coroutine that it has. Keeps the exception that is set. */
 void rsec_py_handler_close(rsec_py_handler *self);

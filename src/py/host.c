@@ -77,7 +77,7 @@ int rsec_py_host_look_up(rsec_py_engine *self, rsec_py_host *host, bool *is_chan
         Py_XDECREF(secret);
         return -1;
     }
-    host->batch = self->batch;
+    host->batch = self->batch.number;
     *is_changed = true;
     bool is_usable = secret != NULL && PyBytes_Check(secret);
     PyErr_Clear(); /* an entry without a secret */

@@ -90,7 +90,7 @@ static int take_octets(rsec_py_packet *self, PyObject *raw, const rsec_packet_fa
     Py_XDECREF(store);
     Py_XDECREF(octets);
     Py_XDECREF(flag);
-    return 0;
+    return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
 }
 
 int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
@@ -102,10 +102,7 @@ int rsec_py_packet_adopt(rsec_py_packet *self, PyObject *raw) {
         (void)rsec_py_fail_scan(self->state, status, pkt, off);
         return -1;
     }
-    if (take_octets(self, raw, &facts) < 0) {
-        return -1;
-    }
-    return self->state->trace != NULL ? rsec_py_packet_trace(self, "in", raw) : 0;
+    return take_octets(self, raw, &facts);
 }
 
 PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code) {
@@ -116,8 +113,8 @@ PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code) {
     return type;
 }
 
-PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
-                                  PyObject *version, PyObject *peer) {
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, const rsec_packet_facts *facts, PyObject *secret,
+                                  PyObject *dictionary, PyObject *version, PyObject *peer) {
     PyTypeObject *type = rsec_py_packet_type(state, (uint8_t)PyBytes_AS_STRING(raw)[0]);
     rsec_py_packet *self = type != NULL ? rsec_py_packet_alloc(state, type) : NULL;
     if (self == NULL) {
@@ -127,7 +124,10 @@ PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject 
     self->dict = Py_NewRef(dictionary);
     Py_SETREF(self->peer, Py_NewRef(peer));
     self->radius_version = version != NULL ? Py_NewRef(version) : PyLong_FromLong(0);
-    if (self->radius_version == NULL || rsec_py_packet_adopt(self, raw) < 0) {
+    int rc = self->radius_version == NULL ? -1
+             : facts != NULL              ? take_octets(self, raw, facts)
+                                          : rsec_py_packet_adopt(self, raw);
+    if (rc < 0) {
         Py_DECREF(self);
         return NULL;
     }

@@ -40,10 +40,11 @@ typedef struct {
  * otherwise. Borrowed; NULL with RuntimeError before pyradsec.packet has been imported. */
 PyTypeObject *rsec_py_packet_type(rsec_py_state *state, uint8_t code);
 
-/* A packet over `raw`, checked octets of 20 or more, of the class for its code. `secret` is bytes. `version` is the
- * RadiusVersion, NULL for V1_0. `peer` is a Peer or None. New reference. */
-PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, PyObject *secret, PyObject *dictionary,
-                                  PyObject *version, PyObject *peer);
+/* A packet over `raw`, 20 octets or more, of the class for its code. `facts` are what rsec_packet_scan() told of them; NULL: they are
+ * scanned here, PacketError when they are no packet. `secret` is bytes. `version` is the RadiusVersion, NULL for V1_0. `peer` is a
+ * Peer or None. New reference. */
+PyObject *rsec_py_packet_received(rsec_py_state *state, PyObject *raw, const rsec_packet_facts *facts, PyObject *secret,
+                                  PyObject *dictionary, PyObject *version, PyObject *peer);
 
 /* Whether `op` is a packet. */
 static inline int rsec_py_packet_is(rsec_py_state *state, PyObject *op) {

@@ -21,7 +21,7 @@ static PyObject *parse_packet(PyObject *module, PyObject *const *args, Py_ssize_
     if (raw != NULL && PyBytes_GET_SIZE(raw) == 0) {
         (void)rsec_py_fail_scan(state, RSEC_TOO_SHORT, rsec_py_bytes_view(raw), 0);
     } else if (raw != NULL) {
-        packet = rsec_py_packet_received(state, raw, given[SECRET], given[DICTIONARY], given[VERSION], Py_None);
+        packet = rsec_py_packet_received(state, raw, NULL, given[SECRET], given[DICTIONARY], given[VERSION], Py_None);
     }
     Py_XDECREF(raw);
     return packet;

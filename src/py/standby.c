@@ -29,15 +29,94 @@ static int make(rsec_py_engine *self) {
     }
     standby->handler = handler;
     standby->task = task;
-    standby->look = rsec_py_handler_task_look(task);
+    standby->is_looked_at = false;
     return 0;
 }
 
-/* Whether somebody has come to know the task at rest, or it has ended, or failed to go to rest. */
+/* Makes the task at rest the current one. 0: CPython 3.11 takes none in the place of another. -1 with an exception. */
+static int enter(rsec_py_engine *self) {
+    rsec_py_standby *standby = &self->standby;
+    if (standby->previous != NULL) {
+        return 1;
+    }
+    if (rsec_py_task_enter(self->state, self->loop, standby->task, &standby->previous) < 0) {
+        bool is_other = PY_VERSION_HEX < 0x030c0000 && PyErr_ExceptionMatches(PyExc_RuntimeError);
+        if (is_other) {
+            PyErr_Clear();
+        }
+        return is_other ? 0 : -1;
+    }
+    if (!standby->is_looked_at) {
+        standby->look = rsec_py_handler_task_look(self->state, standby->task);
+        standby->is_looked_at = true;
+    }
+    return 1;
+}
+
+/* Stops `task`, which was the standby's, being the current one. */
+static void leave(rsec_py_engine *self, PyObject *task) {
+    PyObject *previous = self->standby.previous;
+    self->standby.previous = NULL;
+    if (previous != NULL) {
+        rsec_py_task_leave(self->state, self->loop, task, previous);
+    }
+}
+
+/* Whether somebody has come to know the task at rest, which is the current one. */
 static bool is_spoilt(const rsec_py_standby *standby) {
-    const rsec_py_handler *handler = standby->handler;
-    return handler->is_touched || (handler->is_begun && !rsec_py_handler_is_at_rest(handler)) ||
-           rsec_py_handler_task_is_known(standby->task, &standby->look);
+    return standby->handler->is_touched || rsec_py_handler_task_is_known(standby->task, &standby->look);
+}
+
+/* Ends the task, if there is one. */
+static void retire(rsec_py_engine *self) {
+    rsec_py_standby *standby = &self->standby;
+    rsec_py_handler *handler = standby->handler;
+    PyObject *task = standby->task;
+    if (handler == NULL) {
+        return;
+    }
+    leave(self, task);
+    standby->handler = NULL;
+    standby->task = NULL;
+    end(self->state, handler, task);
+    Py_DECREF(handler);
+    Py_DECREF(task);
+}
+
+/* Is not busy any more. False: it was to end meanwhile, and has. */
+static bool be_free(rsec_py_engine *self) {
+    bool is_ending = self->standby.is_ending;
+    self->standby.is_ending = false;
+    if (is_ending) {
+        retire(self);
+    }
+    self->standby.is_busy = false;
+    return !is_ending;
+}
+
+/* Sees to it that there is a task at rest which nobody knows and which is the current one. Else 0; -1 with an exception. */
+static int make_ready(rsec_py_engine *self) {
+    rsec_py_standby *standby = &self->standby;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (standby->handler == NULL && make(self) < 0) {
+            return -1;
+        }
+        if (!rsec_py_handler_is_at_rest(standby->handler)) {
+            if (!standby->handler->is_begun) {
+                return 0;
+            }
+        } else {
+            int is_entered = enter(self);
+            if (is_entered <= 0) {
+                return is_entered;
+            }
+            if (!is_spoilt(standby)) {
+                return 1;
+            }
+        }
+        retire(self);
+    }
+    return 0;
 }
 
 int rsec_py_standby_is_ready(rsec_py_engine *self, uint8_t code) {
@@ -49,24 +128,19 @@ int rsec_py_standby_is_ready(rsec_py_engine *self, uint8_t code) {
         standby->own[code]--;
         return 0;
     }
-    if (standby->handler != NULL && is_spoilt(standby)) {
-        rsec_py_standby_end(self);
-    }
-    if (standby->handler == NULL && make(self) < 0) {
-        return -1;
-    }
-    return rsec_py_handler_is_at_rest(standby->handler);
+    standby->is_busy = true;
+    int is_ready = make_ready(self);
+    return be_free(self) ? is_ready : is_ready < 0 ? -1 : 0;
 }
 
 /* The task is its coroutine's from here on. */
-static rsec_py_outcome keep(rsec_py_state *state, rsec_py_handler *handler, PyObject *task, PyObject **kept) {
+static rsec_py_outcome keep(rsec_py_state *state, rsec_py_handler *handler, PyObject *task, bool is_alone,
+                            PyObject **kept) {
     PyObject *message = NULL;
-    int rc = handler->is_touched ? rsec_py_handler_task_must_cancel(state, task, &message) : 0;
-    if (rc > 0) {
-        rsec_py_handler_cancel(handler, message);
-        Py_DECREF(message);
-    }
-    if (rc < 0 || rsec_py_handler_wake(handler) < 0) {
+    int must_cancel = handler->is_touched ? rsec_py_handler_task_must_cancel(state, task, &message) : 0;
+    bool is_later = !is_alone || (must_cancel > 0 && !rsec_py_handler_cancel(handler, message));
+    Py_XDECREF(message);
+    if (must_cancel < 0 || rsec_py_handler_wake(handler, is_later) < 0) {
         rsec_py_handler_close(handler);
         (void)rsec_py_handler_task_end(state, task, NULL);
         return RSEC_PY_ENDED;
@@ -91,58 +165,46 @@ rsec_py_outcome rsec_py_standby_run(rsec_py_engine *self, uint8_t code, PyObject
                                     PyObject **result) {
     rsec_py_standby *standby = &self->standby;
     rsec_py_state *state = self->state;
-    PyObject *previous;
-    *task = *result = NULL;
-    if (rsec_py_task_enter(state, self->loop, standby->task, &previous) < 0) {
-        rsec_py_coroutine_close_unstarted(state, coroutine);
-        return RSEC_PY_ENDED;
-    }
     /* Taken out: the engine may be closed meanwhile. */
     rsec_py_handler *handler = standby->handler;
     PyObject *own = standby->task;
+    *task = *result = NULL;
     standby->handler = NULL;
     standby->task = NULL;
     standby->is_busy = true;
     PySendResult how = rsec_py_handler_start(handler, coroutine, result);
-    standby->is_busy = false;
-    rsec_py_task_leave(state, self->loop, own, previous);
-
-    bool is_ending = standby->is_ending;
-    standby->is_ending = false;
+    rsec_py_outcome outcome = RSEC_PY_ENDED;
     if (how != PYGEN_NEXT && !handler->is_touched && !rsec_py_handler_task_is_known(own, &standby->look)) {
         rsec_py_handler_reset(handler);
-        if (!is_ending) {
-            standby->handler = handler;
-            standby->task = own;
-            return RSEC_PY_ENDED;
-        }
-        end(state, handler, own);
-        Py_DECREF(handler);
-        Py_DECREF(own);
-        return RSEC_PY_ENDED;
+        standby->handler = handler;
+        standby->task = own;
+        (void)be_free(self);
+        return outcome;
     }
+    bool is_alone = standby->previous == Py_None;
+    leave(self, own);
     standby->own[code] = OWN_AFTER_USED;
-    rsec_py_outcome outcome = RSEC_PY_ENDED;
     if (how == PYGEN_NEXT) {
-        outcome = keep(state, handler, own, task);
+        outcome = keep(state, handler, own, is_alone, task);
     } else {
         *result = use_up(state, handler, own, *result);
     }
     Py_DECREF(handler);
     Py_DECREF(own);
+    (void)be_free(self);
     return outcome;
 }
 
+void rsec_py_standby_leave(rsec_py_engine *self) {
+    if (!self->standby.is_busy) {
+        leave(self, self->standby.task);
+    }
+}
+
 void rsec_py_standby_end(rsec_py_engine *self) {
-    rsec_py_standby *standby = &self->standby;
-    rsec_py_handler *handler = standby->handler;
-    PyObject *task = standby->task;
-    standby->is_ending = standby->is_busy; /* rsec_py_standby_run() comes back to it */
-    standby->handler = NULL;
-    standby->task = NULL;
-    if (handler != NULL) {
-        end(self->state, handler, task);
-        Py_DECREF(handler);
-        Py_DECREF(task);
+    self->standby.is_ending = true;
+    if (!self->standby.is_busy) { /* else who is busy comes back to it */
+        self->standby.is_busy = true;
+        (void)be_free(self);
     }
 }

@@ -14,10 +14,14 @@ typedef enum {
  * go on, and those of its code may do better with that. Makes the task when there is none. -1 with an exception. */
 int rsec_py_standby_is_ready(rsec_py_engine *self, uint8_t code);
 
-/* Runs the first step of `coroutine` (a coroutine object that has not begun) as the current task of the engine's loop, which is
- * ready. To the coroutine, and to whatever it calls, that task is its own. */
+/* Runs the first step of `coroutine` (a coroutine object that has not begun) in the task, which is ready: the current one of the
+ * engine's loop. To the coroutine, and to whatever it calls, that task is its own. */
 rsec_py_outcome rsec_py_standby_run(rsec_py_engine *self, uint8_t code, PyObject *coroutine, PyObject **task,
                                     PyObject **result);
+
+/* Once it was ready the task stays the current one, for the next handler, until here: before anything that is no handler's, and at the
+ * end of a batch. Keeps the exception that is set. */
+void rsec_py_standby_leave(rsec_py_engine *self);
 
 /* Ends the task. Never leaves an exception. */
 void rsec_py_standby_end(rsec_py_engine *self);

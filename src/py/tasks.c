@@ -47,16 +47,32 @@ static PyObject *task_done(PyObject *task, PyObject *unused) {
     return PyObject_CallOneArg(state->asyncio.task_done, task);
 }
 
+/* What asyncio.Task's own method gives, for a task that was made by somebody else, of a coroutine of his. */
+static PyObject *ask_task(rsec_py_state *state, PyObject *task, const char *name) {
+    PyObject *method = PyObject_GetAttrString((PyObject *)state->asyncio.task_type, name);
+    PyObject *answer = method != NULL ? PyObject_CallOneArg(method, task) : NULL;
+    Py_XDECREF(method);
+    return answer;
+}
+
 static PyObject *task_get_coro(PyObject *task, PyObject *unused) {
     (void)unused;
-    rsec_py_handler *handler = rsec_py_handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
-    return Py_NewRef(handler != NULL && handler->coroutine != NULL ? handler->coroutine : Py_None);
+    rsec_py_state *state = PyType_GetModuleState(Py_TYPE(task));
+    rsec_py_handler *handler = rsec_py_handler_of(state, task);
+    if (handler == NULL) {
+        return ask_task(state, task, "get_coro");
+    }
+    return Py_NewRef(handler->coroutine != NULL ? handler->coroutine : Py_None);
 }
 
 static PyObject *task_get_context(PyObject *task, PyObject *unused) {
     (void)unused;
-    rsec_py_handler *handler = rsec_py_handler_of(PyType_GetModuleState(Py_TYPE(task)), task);
-    return Py_NewRef(handler != NULL && handler->context != NULL ? handler->context : Py_None);
+    rsec_py_state *state = PyType_GetModuleState(Py_TYPE(task));
+    rsec_py_handler *handler = rsec_py_handler_of(state, task);
+    if (handler == NULL) {
+        return ask_task(state, task, "get_context");
+    }
+    return Py_NewRef(handler->context != NULL ? handler->context : Py_None);
 }
 
 static PyMethodDef task_methods[] = {
@@ -106,9 +122,16 @@ static PyObject *weakrefs_of(PyObject *task) {
     return *(PyObject **)((char *)task + Py_TYPE(task)->tp_weaklistoffset);
 }
 
-rsec_py_task_look rsec_py_handler_task_look(PyObject *task) {
+rsec_py_task_look rsec_py_handler_task_look(rsec_py_state *state, PyObject *task) {
+    /* Somebody may hold this one already. So not its own count: its maker's reference, its handler's in the wake-up, and the loop's, as
+     * it is the current one; or, where that may be otherwise, the least that any had. */
+    enum { ALONE = PY_VERSION_HEX < 0x030e0000 ? 3 : 0 };
+    rsec_py_asyncio *asyncio = &state->asyncio;
     of(task)->is_known = 0;
-    return (rsec_py_task_look){.refs = Py_REFCNT(task), .weakrefs = weakrefs_of(task)};
+    if (asyncio->least_refs == 0 || Py_REFCNT(task) < asyncio->least_refs) {
+        asyncio->least_refs = Py_REFCNT(task);
+    }
+    return (rsec_py_task_look){.refs = ALONE > 0 ? ALONE : asyncio->least_refs, .weakrefs = weakrefs_of(task)};
 }
 
 bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look) {

@@ -25,8 +25,8 @@ typedef struct {
     PyObject *weakrefs; /* borrowed: only compared */
 } rsec_py_task_look;
 
-/* Notes who knows of `task`: at first nobody but its maker. */
-rsec_py_task_look rsec_py_handler_task_look(PyObject *task);
+/* What there is to be seen of `task` while nobody knows of it but its maker. */
+rsec_py_task_look rsec_py_handler_task_look(rsec_py_state *state, PyObject *task);
 
 /* Whether anybody has come to know it since `look`, with as many references held by its maker: took a reference or a weak one and
  * still has it, or read or set one of its attributes, its methods included. */
@@ -36,7 +36,7 @@ bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look
  * exception. */
 int rsec_py_handler_task_must_cancel(rsec_py_state *state, PyObject *task, PyObject **message);
 
-/* Ends `task`, whose handler rests or has ended in its first step, as asyncio would have: with `result`, or, if that is NULL, with
+/* Ends `task`, whose handler rests or has ended in its first step, as an eager task ends: with `result`, or, if that is NULL, with
  * the exception that is set. `result` as the task has it: a new reference, or NULL with an exception, which is CancelledError also
  * for a coroutine that cancelled its own task and ended well. */
 PyObject *rsec_py_handler_task_end(rsec_py_state *state, PyObject *task, PyObject *result);

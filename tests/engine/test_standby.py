@@ -632,6 +632,142 @@ def test_a_handler_inside_of_another_ones_first_step(serve: Serve, loop_factory:
         assert kinds == [("inner", "Task"), ("outer", "HandlerTask")]
 
 
+class Finalized:
+    """Calls a function when it goes."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+    def __del__(self) -> None:
+        self.function()
+
+
+LEFT: contextvars.ContextVar[Finalized] = contextvars.ContextVar("LEFT")
+
+
+@pytest.mark.parametrize("does", ["dispatch", "_close_engine"])
+def test_the_engine_called_while_a_handlers_context_goes(serve: Serve, loop_factory: LoopFactory, does: str) -> None:
+    """By what the handler left there: no second task is made that nothing would end."""
+
+    async def handler(self: Server, packet: Any) -> Any:
+        if packet["User-Name"] == ["outer"]:
+            self.note(packet)
+            until(lambda: self.stats()["access_requests"] == 2, "the second request")
+            assert self._engine is not None
+            LEFT.set(Finalized(self._engine.dispatch if does == "dispatch" else self._close_engine))
+        return packet.create_reply()
+
+    running = serve(handled_by(handler), loop_factory=loop_factory)
+    peer = running.connect()
+    make_ready(peer)
+    outer, inner = access_request("outer", id=1), access_request("inner", id=2)
+    peer.send(outer)
+    running.server.wait_seen(3)
+    peer.send(inner)
+    if does == "dispatch":
+        peer.collect([outer, inner])
+        assert len(running.call(handler_tasks)) == 2
+    else:
+        until(lambda: not running.call(handler_tasks), "no task left")
+
+
+@pytest.mark.parametrize("does", ["dispatch", "_close_engine"])
+def test_the_engine_called_while_the_task_is_made(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, loop_factory: LoopFactory, does: str
+) -> None:
+    """As a finalizer may, in asyncio's own code."""
+    running = serve(loop_factory=loop_factory)
+    peer = running.connect()
+    add = weakref.WeakSet.add
+    calls = [running.server._engine.dispatch if does == "dispatch" else running.server._close_engine]
+
+    def calling(self: Any, item: Any) -> None:
+        add(self, item)
+        if type(item).__name__ == "HandlerTask" and calls:
+            calls.pop()()
+
+    monkeypatch.setattr(weakref.WeakSet, "add", calling)
+    requests = [access_request(id=id) for id in range(4)]
+    peer.send(*requests)
+    if does == "dispatch":
+        peer.collect(requests)
+        assert len(running.call(handler_tasks)) == 2
+    else:
+        until(lambda: not calls and not running.call(handler_tasks), "no task left")
+
+
+def test_closed_by_the_cancelling_of_what_it_waits_for(serve: Serve) -> None:
+    """close() of the coroutine comes while the future's cancel() runs, and takes the last reference to it."""
+
+    async def handler(self: Server, packet: Any) -> Any:
+        loop, task = asyncio.get_running_loop(), task_here()
+        coroutine: Any = task._coro  # type: ignore[attr-defined]
+        call_soon = loop.call_soon
+
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            loop.call_soon = call_soon  # type: ignore[method-assign]
+            coroutine.close()
+            gc.collect()
+            return call_soon(*args, **kwargs)
+
+        futures = [loop.create_future()]
+        for _ in range(2):
+            futures[0].add_done_callback(lambda _: None)
+        task.cancel("why")
+        loop.call_soon = closing  # type: ignore[method-assign]
+        await futures.pop()
+
+    running = serve(handled_by(handler))
+    peer = running.connect()
+    make_ready(peer)
+    peer.send(access_request(id=1))
+    running.log.wait("Access-Request id 1", "the handler raised")
+    peer.ask(accounting_request(id=2))
+
+
+def test_only_the_task_waits_for_a_handler_at_rest(serve: Serve, loop_factory: LoopFactory) -> None:
+    async def handler(self: Server, packet: Any) -> Any:
+        coroutine: Any = task_here()._coro  # type: ignore[attr-defined]
+        with pytest.raises(RuntimeError, match="only its task waits"):
+            coroutine.add_done_callback(lambda _: None)
+        await asyncio.sleep(0)
+        return packet.create_reply(Reply_Message="x")
+
+    peer = serve(handled_by(handler), loop_factory=loop_factory).connect()
+    make_ready(peer)
+    assert peer.ask(access_request()).message == "x"
+
+
+@pytest.mark.parametrize("user", ["quick", "waits"])
+def test_a_handler_inside_of_another_ones_task(serve: Serve, loop_factory: LoopFactory, user: str) -> None:
+    """Who runs the engine's callback in a later step of a task."""
+
+    async def handler(self: Server, packet: Any) -> Any:
+        if packet["User-Name"] == ["outer"]:
+            await asyncio.sleep(0)
+            self.note(packet)
+            until(lambda: self.stats()["accounting_requests"] == 3, "the second request")
+            assert self._engine is not None
+            self._engine.dispatch()
+        return packet.create_reply()
+
+    async def handle_accounting(self: Server, packet: Any) -> Any:
+        if packet["Acct-Session-Id"] == ["waits"]:
+            await asyncio.sleep(0)
+        return packet.create_reply()
+
+    made = handled_by(handler)
+    made.handle_accounting = handle_accounting  # type: ignore[method-assign]
+    running = serve(made, loop_factory=loop_factory)
+    peer = running.connect()
+    make_ready(peer)
+    outer, inner = access_request("outer", id=1), accounting_request(user, id=2)
+    peer.send(outer)
+    running.server.wait_seen(1)
+    peer.send(inner)
+    peer.collect([outer, inner])
+
+
 PURE = """
 import asyncio.futures, asyncio.tasks
 

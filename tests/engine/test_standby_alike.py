@@ -21,6 +21,17 @@ def task_here() -> asyncio.Task[Any]:
     return task
 
 
+class Stubborn(asyncio.Future[int]):
+    """Does not let itself be cancelled, and is done by and by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.get_loop().call_later(0.01, self.set_result, 5)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        return False
+
+
 class Case:
     """One request: what its handler does, and what was noted of it."""
 
@@ -263,6 +274,57 @@ async def is_awaited_by_another_and_fails(case: Case) -> None:
     task = task_here()
     case.others.append(asyncio.get_running_loop().create_task(noting(case, task)))
     raise RuntimeError("mine")
+
+
+# --- what it waits for, others wait for too ---
+
+
+@case
+async def waits_for_what_another_waits_for(case: Case) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+    case.others.append(loop.create_task(noting(case, future)))
+    loop.call_later(0.01, future.set_result, 7)
+    await noting(case, future)
+
+
+@case
+async def cancels_itself_and_waits_for_what_another_waits_for(case: Case) -> None:
+    loop = asyncio.get_running_loop()
+    future = Stubborn()
+
+    async def waits_too() -> None:
+        assert await future == 5
+
+    case.others.append(loop.create_task(waits_too()))
+    task_here().cancel("why")
+    await noting(case, future)
+
+
+@case
+async def waits_in_a_queue_before_another(case: Case) -> None:
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[int] = asyncio.Queue()
+
+    async def takes_too() -> None:
+        case.note(("the other", await queue.get()))
+
+    case.others.append(loop.create_task(takes_too()))
+    loop.call_later(0.01, lambda: [queue.put_nowait(number) for number in (1, 2)])
+    case.note(("the handler", await queue.get()))
+
+
+@case
+async def is_cancelled_twice_around_a_timeout(case: Case) -> None:
+    task_here().cancel("first")
+    task_here().cancel("second")
+    case.soon(task_here().cancel, "third")
+    try:
+        async with asyncio.timeout(0):
+            await asyncio.sleep(30)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        case.note(repr(error))
+    await noting(case, asyncio.sleep(0, 1))
 
 
 # --- its coroutine, taken hold of while it runs ---
