@@ -9,9 +9,9 @@ enum { BLOCK = 16, SALT = 2, SALTED_DATA_MAX = 239 };
  * first one and the hidden block before it for the others. `hides` says which side of the mask is the hidden one. */
 static rsec_status mask(rsec_digest *digest, rsec_view secret, const rsec_view *start, size_t start_num, bool hides,
                         rsec_view in, uint8_t *out) {
-    uint8_t key[BLOCK], chain[BLOCK];
+    uint8_t key[BLOCK], chain[BLOCK], from[BLOCK];
     rsec_status status = RSEC_OK;
-    for (size_t off = 0; off < in.len && status == RSEC_OK; off += BLOCK) {
+    for (size_t off = 0; off < in.len; off += BLOCK) {
         rsec_view parts[3] = {secret, rsec_view_of(chain, BLOCK), {NULL, 0}};
         if (off == 0) {
             parts[1] = start[0];
@@ -19,14 +19,20 @@ static rsec_status mask(rsec_digest *digest, rsec_view secret, const rsec_view *
         }
         status = rsec_digest_md5(digest, parts, 3, key);
         size_t len = in.len - off < BLOCK ? in.len - off : BLOCK;
-        memset(chain, 0, sizeof chain);
-        for (size_t i = 0; i < len && status == RSEC_OK; i++) {
-            uint8_t from = in.ptr[off + i], to = (uint8_t)(from ^ key[i]);
-            chain[i] = hides ? to : from;
-            out[off + i] = to;
+        if (status != RSEC_OK) {
+            break;
         }
+        memset(from, 0, sizeof from);
+        memcpy(from, in.ptr + off, len);
+        for (size_t i = 0; i < BLOCK; i++) {
+            key[i] ^= from[i];
+        }
+        memcpy(out + off, key, len);
+        memcpy(chain, hides ? key : from, BLOCK); /* of a block that is not whole, nothing follows */
     }
     OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(chain, sizeof chain);
+    OPENSSL_cleanse(from, sizeof from);
     return status;
 }
 

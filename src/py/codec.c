@@ -224,9 +224,11 @@ static PyObject *encode_filter(PyObject *value, size_t max) {
 }
 
 static PyObject *decode_string(rsec_view octets) {
-    if (rsec_utf8_is_valid(octets)) {
-        return PyUnicode_DecodeUTF8((const char *)octets.ptr, (Py_ssize_t)octets.len, NULL);
+    PyObject *text = PyUnicode_DecodeUTF8((const char *)octets.ptr, (Py_ssize_t)octets.len, NULL);
+    if (text != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        return text;
     }
+    PyErr_Clear();
     char hex[2 * RSEC_PACKET_MAX + 1];
     if (octets.len > RSEC_PACKET_MAX) {
         return PyErr_Format(PyExc_ValueError, "string: %zu octets are more than a packet holds", octets.len);
