@@ -1,3 +1,6 @@
+/* MD5_Init() and its like, deprecated as they are, for `takes_md5_init`. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "answer.h"
 
 #include "codes.h"
@@ -5,6 +8,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/md5.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -15,10 +19,32 @@ static EVP_MD_CTX *md_ctx;
 static EVP_MAC_CTX *mac_ctx;
 static const char *secret;
 static size_t secret_len;
+static bool takes_md5_init;
+static MD5_CTX after_ipad, after_opad;
 
-void answer_init(const char *shared_secret) {
+/* HMAC's states behind the block of the key. */
+static void init_states(void) {
+    uint8_t ipad[MD5_CBLOCK] = {0}, opad[MD5_CBLOCK];
+    if (secret_len > MD5_CBLOCK) {
+        MD5((const uint8_t *)secret, secret_len, ipad);
+    } else {
+        memcpy(ipad, secret, secret_len);
+    }
+    for (size_t i = 0; i < MD5_CBLOCK; i++) {
+        opad[i] = ipad[i] ^ 0x5c;
+        ipad[i] ^= 0x36;
+    }
+    MD5_Init(&after_ipad);
+    MD5_Update(&after_ipad, ipad, sizeof ipad);
+    MD5_Init(&after_opad);
+    MD5_Update(&after_opad, opad, sizeof opad);
+}
+
+void answer_init(const char *shared_secret, bool with_md5_init) {
     secret = shared_secret;
     secret_len = strlen(secret);
+    takes_md5_init = with_md5_init;
+    init_states();
     md5 = EVP_MD_fetch(NULL, "MD5", NULL);
     md_ctx = EVP_MD_CTX_new();
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
@@ -32,6 +58,14 @@ void answer_init(const char *shared_secret) {
 }
 
 static void digest_of(uint8_t out[DIGEST_LEN], const void *first, size_t first_len, const void *then, size_t then_len) {
+    if (takes_md5_init) {
+        MD5_CTX md;
+        MD5_Init(&md);
+        MD5_Update(&md, first, first_len);
+        MD5_Update(&md, then, then_len);
+        MD5_Final(out, &md);
+        return;
+    }
     EVP_DigestInit_ex2(md_ctx, md5, NULL);
     EVP_DigestUpdate(md_ctx, first, first_len);
     EVP_DigestUpdate(md_ctx, then, then_len);
@@ -40,6 +74,15 @@ static void digest_of(uint8_t out[DIGEST_LEN], const void *first, size_t first_l
 
 static void hmac_of(uint8_t out[DIGEST_LEN], const void *octets, size_t len) {
     size_t out_len;
+    if (takes_md5_init) {
+        MD5_CTX md = after_ipad;
+        MD5_Update(&md, octets, len);
+        MD5_Final(out, &md);
+        md = after_opad;
+        MD5_Update(&md, out, DIGEST_LEN);
+        MD5_Final(out, &md);
+        return;
+    }
     EVP_MAC_init(mac_ctx, NULL, 0, NULL);
     EVP_MAC_update(mac_ctx, octets, len);
     EVP_MAC_final(mac_ctx, out, &out_len, DIGEST_LEN);

@@ -38,7 +38,7 @@ typedef struct {
 static uint16_t port;
 static const char *certfile, *keyfile, *ca_certfile, *secret = "radsec";
 static size_t tickets;
-static bool coalesce;
+static bool coalesce, takes_md5_init;
 
 /* Answers every packet that OpenSSL can decrypt. False: the connection is to be given up. */
 static bool answer_all(conn *cn) {
@@ -108,19 +108,16 @@ static const char help[] = "usage: limit_server --cert FILE --key FILE --ca FILE
                            "  --port N        0: any free one (default)\n"
                            "  --secret TEXT   radsec\n"
                            "  --tickets N     TLS 1.3 session tickets after each full handshake (0)\n"
-                           "  --coalesce 1    as many replies to a TLS record as fit; otherwise one\n";
+                           "  --coalesce 1    as many replies to a TLS record as fit; otherwise one\n"
+                           "  --md5-init 1    digests by MD5_Init() and its like; otherwise by EVP\n";
 
 static void parse_options(int argc, char **argv) {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"cert", required_argument, NULL, 'c'},
-        {"key", required_argument, NULL, 'k'},
-        {"ca", required_argument, NULL, 'a'},
-        {"secret", required_argument, NULL, 's'},
-        {"tickets", required_argument, NULL, 't'},
-        {"coalesce", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},     {"cert", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},      {"ca", required_argument, NULL, 'a'},
+        {"secret", required_argument, NULL, 's'},   {"tickets", required_argument, NULL, 't'},
+        {"coalesce", required_argument, NULL, 'o'}, {"md5-init", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     int opt;
     while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -145,6 +142,9 @@ static void parse_options(int argc, char **argv) {
             break;
         case 'o':
             coalesce = flag_option("coalesce", optarg);
+            break;
+        case 'm':
+            takes_md5_init = flag_option("md5-init", optarg);
             break;
         case 'h':
             (void)fputs(help, stdout);
@@ -213,7 +213,7 @@ int main(int argc, char **argv) {
     static char listening, input; /* what the poller knows the listener and standard input by */
     parse_options(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
-    answer_init(secret);
+    answer_init(secret, takes_md5_init);
     SSL_CTX *ctx = make_context();
     int poller = epoll_create1(EPOLL_CLOEXEC), listener = listen_on_loopback();
     watch(poller, listener, &listening);

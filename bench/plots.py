@@ -16,6 +16,7 @@ from typing import Any
 # One colour for a server in every plot, told apart by those who do not see all colours (Okabe and Ito).
 COLOURS = {
     "limit_server": "#999999",
+    "limit_server-md5": "#cccccc",
     "pyradsec": "#0072b2",
     "pyradsec-uvloop": "#56b4e9",
     "pyrad2": "#d55e00",

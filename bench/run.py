@@ -43,6 +43,7 @@ from servers import (
     BareLoop,
     BareUvloop,
     LimitServer,
+    LimitServerMd5,
     Pyrad2,
     Pyrad2Logging,
     Pyradsec,
@@ -63,7 +64,16 @@ PLOT_REQUIREMENTS = ("matplotlib>=3.8",)
 SERVERS: dict[str, Server] = {
     server.name: server
     for server in (
-        *(LimitServer(), Pyradsec(), PyradsecUvloop(), Pyrad2(), Pyrad2Logging(), FreeRadius(), RadsecProxy()),
+        *(
+            LimitServer(),
+            LimitServerMd5(),
+            Pyradsec(),
+            PyradsecUvloop(),
+            Pyrad2(),
+            Pyrad2Logging(),
+            FreeRadius(),
+            RadsecProxy(),
+        ),
         *(BareLoop(), BareUvloop()),
     )
 }

@@ -84,6 +84,7 @@ class Server:
 class LimitServer(Server):
     name = "limit_server"
     title = "epoll, OpenSSL and MD5 in C, nothing else: the limit of one core"
+    takes_md5_init = False
 
     def prepare(self, rig: Rig) -> None:
         super().prepare(rig)
@@ -92,9 +93,18 @@ class LimitServer(Server):
     def running(self, rig: Rig, settings: Settings) -> AbstractContextManager[RunningServer]:
         command: list[str | Path] = [BUILD / "limit_server", *as_options(SERVER_FILES)]
         command.append(f"--coalesce={int(settings.is_packed)}")
+        command.append(f"--md5-init={int(self.takes_md5_init)}")
         if settings.tickets is not None:
             command.append(f"--tickets={settings.tickets}")
         return started(self.name, command, self.log(), rig.server_cpu, announced)
+
+
+class LimitServerMd5(LimitServer):
+    """Its digests are OpenSSL's all the same, by the functions that pyradsec takes them from."""
+
+    name = "limit_server-md5"
+    title = "the same with MD5_Init() instead of EVP"
+    takes_md5_init = True
 
 
 class PythonServer(Server):

@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
         (void)fputs(help, strcmp(argv[1], "--help") == 0 ? stdout : stderr);
         return strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
-    answer_init("radsec");
+    answer_init("radsec", false);
     struct pollfd watched[] = {{.fd = open_on_loopback(), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
     for (;;) {
         if (poll(watched, 2, -1) < 0 && errno != EINTR) {
