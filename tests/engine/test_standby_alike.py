@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -407,3 +408,90 @@ def test_it_does_as_in_a_task_of_its_own(serve: Serve, loop_factory: LoopFactory
     found, kinds = observe(serve, loop_factory, CASES[name], is_ordinary=False)
     assert kinds == ["HandlerTask"] * REPEATS
     assert found == expected
+
+
+# --- anything ---
+
+
+async def in_turns(turns: int) -> int:
+    """Waits for a future that is done after so many turns of the loop."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+
+    def turn(left: int) -> None:
+        if left > 0:
+            loop.call_soon(turn, left - 1)
+        elif not future.done():
+            future.set_result(turns)
+
+    turn(turns)
+    return await future
+
+
+async def too_late(timeout: float) -> int:
+    async with asyncio.timeout(timeout):
+        return await in_turns(9)
+
+
+async def failing_group() -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            await in_turns(9)
+    except ExceptionGroup as error:
+        raise RuntimeError(repr(error.exceptions)) from None
+
+
+async def stubborn() -> int:
+    return await Stubborn()
+
+
+MOVES: dict[str, Callable[[Case], Any]] = {
+    "cancel": lambda case: case.note(task_here().cancel("itself")),
+    "uncancel": lambda case: case.note(task_here().uncancel()),
+    "cancel soon": lambda case: case.soon(task_here().cancel, "soon"),
+    "cancel a turn later": lambda case: asyncio.get_running_loop().call_soon(case.soon, task_here().cancel, "later"),
+    "uncancel soon": lambda case: case.soon(task_here().uncancel),
+    "cancelling": lambda case: case.note(task_here().cancelling()),
+    "spawn": lambda case: case.others.append(asyncio.ensure_future(noting(case, asyncio.sleep(0, "another")))),
+}
+WAITS: dict[str, Callable[[], Any]] = {
+    "a turn": lambda: asyncio.sleep(0, 1),
+    "a future": lambda: in_turns(1),
+    "a future of later": lambda: in_turns(3),
+    "what is done": lambda: in_turns(0),
+    "a timeout": lambda: too_late(0),
+    "a timeout long ago": lambda: too_late(-1),
+    "wait_for": lambda: asyncio.wait_for(in_turns(9), 0),
+    "a shield": lambda: asyncio.shield(in_turns(2)),
+    "several": lambda: asyncio.gather(in_turns(1), asyncio.sleep(0, 2)),
+    "a group": failing_group,
+    "a stubborn future": stubborn,
+    "itself": task_here,
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_handler_does_as_in_a_task_of_its_own(serve: Serve, seed: int) -> None:
+    """Moves and waits as they come; the last wait may end the handler with its exception."""
+    chance = random.Random(seed)
+    plan = [chance.choice([*MOVES, *WAITS, *WAITS]) for _ in range(chance.randint(1, 6))]
+    ends_badly = chance.random() < 0.3
+
+    async def do(case: Case) -> None:
+        for number, name in enumerate(plan):
+            case.note(name)
+            if name in MOVES:
+                MOVES[name](case)
+            elif ends_badly and number == len(plan) - 1:
+                await WAITS[name]()
+            else:
+                await noting(case, WAITS[name]())
+
+    expected, _ = observe(serve, asyncio.new_event_loop, do, is_ordinary=True)
+    found, kinds = observe(serve, asyncio.new_event_loop, do, is_ordinary=False)
+    assert kinds == ["HandlerTask"] * REPEATS
+    assert found == expected, plan
