@@ -325,6 +325,7 @@ static rsec_py_outcome run(rsec_py_engine *self, const rsec_request *req, PyObje
     if (is_ready) {
         return rsec_py_standby_run(self, code, awaitable, task, result);
     }
+    rsec_py_standby_leave(self); /* its step may end the one that stands by */
     *task = make_task(self, awaitable, is_plain);
     PyObject *is_done = *task != NULL ? PyObject_CallMethodNoArgs(*task, self->state->name_done) : NULL;
     if (is_done == Py_False) {

@@ -602,6 +602,29 @@ def test_closing_the_engine_in_a_handler(serve: Serve, loop_factory: LoopFactory
     until(lambda: not running.call(handler_tasks), "no task left")
 
 
+def test_closing_the_engine_in_a_handler_with_a_task_of_its_own(serve: Serve, loop_factory: LoopFactory) -> None:
+    """While another one stands by for the rest of the batch: the loop's tasks go on after it."""
+
+    async def handler(self: Server, packet: Any) -> Any:
+        if packet["User-Name"] == ["closes"]:
+            self._close_engine()
+            self.note(packet)
+        else:
+            await asyncio.sleep(0)
+        return packet.create_reply()
+
+    running = serve(handled_by(handler), loop_factory=loop_factory)
+    peer = running.connect()
+    make_ready(peer)
+    peer.ask(access_request("waits", id=1))
+    seen = len(running.server.seen)
+    peer.send(accounting_request(id=2), access_request("closes", id=3), accounting_request(id=4))
+    until(lambda: len(running.server.seen) >= seen + 2, "the handler that closes")
+    assert running.call(asyncio.current_task) is None
+    assert running.run(asyncio.sleep(0, "went on")) == "went on"
+    until(lambda: not running.call(handler_tasks), "no task left")
+
+
 def handler_tasks() -> list[Any]:
     """Whatever of them the garbage collector knows."""
     return [one for one in gc.get_objects() if type(one).__name__ in ("HandlerTask", "Handler")]
