@@ -163,11 +163,6 @@ static void arm(victim who) {
     atomic_store(&armed, (int)who);
 }
 
-/* After disarm: what was not allocated yet may still fail. */
-static void go_on(victim who) {
-    atomic_store(&armed, (int)who);
-}
-
 static void disarm(void) {
     atomic_store(&armed, (int)NOBODY);
 }
