@@ -18,10 +18,11 @@ typedef struct {
     rsec_py_handler *handler; /* owned, both; NULL before the first handler, and after one that used them up */
     PyObject *task;           /* its HandlerTask */
     PyObject *previous;       /* owned: what rsec_py_task_leave() needs, while the task is the current one */
-    rsec_py_task_look look;   /* at the task when it was the current one first, and nobody else had seen it */
-    bool is_looked_at;
-    bool is_busy;     /* a first step runs: the handler and the task are taken out */
-    bool is_ending;   /* and is to be the last */
+    rsec_py_task_look
+        look; /* at the task when it was the current one first, and nobody else had seen it; before that, zeros */
+    bool
+        is_busy; /* a first step runs, for which the handler and the task are taken out, or the task is made or ended */
+    bool is_ending;   /* it is to end when that is done */
     uint8_t own[256]; /* by request code: so many handlers get tasks of their own from the start */
 } rsec_py_standby;
 

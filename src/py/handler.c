@@ -143,14 +143,6 @@ static bool waits_for_another(rsec_py_handler *self) {
     return is_future;
 }
 
-PyObject *rsec_py_cancel_message(rsec_py_state *state, PyObject *exception) {
-    PyObject *args = PyObject_GetAttr(exception, state->name_args);
-    bool has_message = args != NULL && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0;
-    PyObject *message = args != NULL ? Py_NewRef(has_message ? PyTuple_GET_ITEM(args, 0) : Py_None) : NULL;
-    Py_XDECREF(args);
-    return message;
-}
-
 /* Cancels what the first step waits for. What its cancel() gave: new reference; NULL with an exception. */
 static PyObject *cancel_yielded(rsec_py_handler *self, PyObject *message) {
     rsec_py_state *state = state_of(self);

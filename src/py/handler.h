@@ -59,9 +59,6 @@ void rsec_py_handler_close(rsec_py_handler *self);
 /* Closes a coroutine that is not to begin any more; one that is suspended is left alone. Keeps the exception that is set. */
 void rsec_py_coroutine_close_unstarted(rsec_py_state *state, PyObject *coroutine);
 
-/* What a CancelledError says, None if nothing. New reference; NULL with an exception. */
-PyObject *rsec_py_cancel_message(rsec_py_state *state, PyObject *exception);
-
 int rsec_py_handler_register(PyObject *module, rsec_py_state *state);
 
 #endif

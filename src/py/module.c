@@ -421,7 +421,6 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->asyncio.task_type);
     Py_VISIT(state->asyncio.handler_task_type);
     Py_VISIT(state->asyncio.task_done);
-    Py_VISIT(state->asyncio.future_result);
     Py_VISIT(state->asyncio.future_set_result);
     Py_VISIT(state->asyncio.future_set_exception);
     Py_VISIT(state->asyncio.future_cancel);
@@ -460,7 +459,6 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->asyncio.task_type);
     Py_CLEAR(state->asyncio.handler_task_type);
     Py_CLEAR(state->asyncio.task_done);
-    Py_CLEAR(state->asyncio.future_result);
     Py_CLEAR(state->asyncio.future_set_result);
     Py_CLEAR(state->asyncio.future_set_exception);
     Py_CLEAR(state->asyncio.future_cancel);

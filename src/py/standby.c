@@ -29,7 +29,7 @@ static int make(rsec_py_engine *self) {
     }
     standby->handler = handler;
     standby->task = task;
-    standby->is_looked_at = false;
+    standby->look = (rsec_py_task_look){0, NULL};
     return 0;
 }
 
@@ -46,9 +46,8 @@ static int enter(rsec_py_engine *self) {
         }
         return is_other ? 0 : -1;
     }
-    if (!standby->is_looked_at) {
+    if (standby->look.refs == 0) {
         standby->look = rsec_py_handler_task_look(self->state, standby->task);
-        standby->is_looked_at = true;
     }
     return 1;
 }

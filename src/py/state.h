@@ -58,13 +58,12 @@ enum { RSEC_PY_PACKET, RSEC_PY_AUTH, RSEC_PY_ACCT, RSEC_PY_COA, RSEC_PY_STATUS, 
 
 /* Of asyncio, taken when the first engine is made: rsec_py_tasks_take(). */
 typedef struct {
-    PyTypeObject *task_type;         /* asyncio.Task */
-    PyTypeObject *handler_task_type; /* HandlerTask, or NULL */
-    PyObject *task_done;             /* asyncio.Task.done */
-    PyObject *future_result, *future_set_result, *future_set_exception,
-        *future_cancel; /* of its base, asyncio.Future */
+    PyTypeObject *task_type;                                            /* asyncio.Task */
+    PyTypeObject *handler_task_type;                                    /* HandlerTask, or NULL */
+    PyObject *task_done;                                                /* asyncio.Task.done */
+    PyObject *future_set_result, *future_set_exception, *future_cancel; /* of its base, asyncio.Future */
     PyObject *cancelled_error;
-    Py_ssize_t least_refs; /* that a HandlerTask had when it was made; 0 before the first */
+    Py_ssize_t least_refs; /* the fewest that a HandlerTask has had: nobody knew that one */
     PyObject *ensure_future;
     PyObject *swap_current_task; /* CPython 3.12 and newer, else NULL, and then the next two */
     PyObject *enter_task, *leave_task;

@@ -118,20 +118,22 @@ PyObject *rsec_py_handler_task_new(rsec_py_state *state, PyObject *handler, PyOb
     return task;
 }
 
+/* The references to a task that nobody knows: its maker's, its handler's in the wake-up, and the loop's, whose current one it is. Where
+ * that may be otherwise, the least that any has had tell. */
+#define ALONE (PY_VERSION_HEX < 0x030e0000 ? 3 : PY_SSIZE_T_MAX)
+
 static PyObject *weakrefs_of(PyObject *task) {
     return *(PyObject **)((char *)task + Py_TYPE(task)->tp_weaklistoffset);
 }
 
 rsec_py_task_look rsec_py_handler_task_look(rsec_py_state *state, PyObject *task) {
-    /* Somebody may hold this one already. So not its own count: its maker's reference, its handler's in the wake-up, and the loop's, as
-     * it is the current one; or, where that may be otherwise, the least that any had. */
-    enum { ALONE = PY_VERSION_HEX < 0x030e0000 ? 3 : 0 };
     rsec_py_asyncio *asyncio = &state->asyncio;
     of(task)->is_known = 0;
-    if (asyncio->least_refs == 0 || Py_REFCNT(task) < asyncio->least_refs) {
+    /* Not its own count: somebody may hold this one already. */
+    if (Py_REFCNT(task) < asyncio->least_refs) {
         asyncio->least_refs = Py_REFCNT(task);
     }
-    return (rsec_py_task_look){.refs = ALONE > 0 ? ALONE : asyncio->least_refs, .weakrefs = weakrefs_of(task)};
+    return (rsec_py_task_look){.refs = asyncio->least_refs, .weakrefs = weakrefs_of(task)};
 }
 
 bool rsec_py_handler_task_is_known(PyObject *task, const rsec_py_task_look *look) {
@@ -178,9 +180,18 @@ static int end_well(rsec_py_state *state, PyObject *task, PyObject *result) {
     return rc < 0 ? -1 : is_cancelled;
 }
 
+/* What a CancelledError says, None if nothing. New reference; NULL with an exception. */
+static PyObject *message_of(rsec_py_state *state, PyObject *exception) {
+    PyObject *args = PyObject_GetAttr(exception, state->name_args);
+    bool has_message = args != NULL && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0;
+    PyObject *message = args != NULL ? Py_NewRef(has_message ? PyTuple_GET_ITEM(args, 0) : Py_None) : NULL;
+    Py_XDECREF(args);
+    return message;
+}
+
 static int end_badly(rsec_py_state *state, PyObject *task, PyObject *exception) {
     if (PyErr_GivenExceptionMatches(exception, state->asyncio.cancelled_error)) {
-        PyObject *message = rsec_py_cancel_message(state, exception);
+        PyObject *message = message_of(state, exception);
         int rc = message != NULL ? set_cancelled(state, task, message) : -1;
         Py_XDECREF(message);
         return rc;
@@ -197,7 +208,7 @@ PyObject *rsec_py_handler_task_end(rsec_py_state *state, PyObject *task, PyObjec
         if (is_cancelled < 0) {
             PyErr_WriteUnraisable(task); /* who waits for the task may do so for ever; the handler's result is good */
         }
-        return is_cancelled > 0 ? PyObject_CallOneArg(state->asyncio.future_result, task) : Py_NewRef(result);
+        return is_cancelled > 0 ? PyObject_CallMethodNoArgs(task, state->name_result) : Py_NewRef(result);
     }
     PyObject *exception = rsec_py_take_exception();
     if (end_badly(state, task, exception) < 0) {
@@ -259,11 +270,12 @@ static int take_cancelled_error(rsec_py_asyncio *self) {
 /* HandlerTask, and what ends it. */
 static int take_handler_task(PyObject *module, rsec_py_asyncio *self) {
     PyObject *future = (PyObject *)self->task_type->tp_base;
-    if (take(future, "result", &self->future_result) < 0 || take(future, "set_result", &self->future_set_result) < 0 ||
+    if (take(future, "set_result", &self->future_set_result) < 0 ||
         take(future, "set_exception", &self->future_set_exception) < 0 ||
         take(future, "cancel", &self->future_cancel) < 0) {
         return -1;
     }
+    self->least_refs = ALONE;
     Py_XSETREF(self->handler_task_type, make_type(module, self->task_type));
     return self->handler_task_type != NULL ? 0 : -1;
 }
