@@ -4,6 +4,7 @@
 #include "answer.h"
 
 #include "codes.h"
+#include "hmac.h"
 #include "support.h"
 
 #include <openssl/crypto.h>
@@ -20,31 +21,12 @@ static EVP_MAC_CTX *mac_ctx;
 static const char *secret;
 static size_t secret_len;
 static bool takes_md5_init;
-static MD5_CTX after_ipad, after_opad;
-
-/* HMAC's states behind the block of the key. */
-static void init_states(void) {
-    uint8_t ipad[MD5_CBLOCK] = {0}, opad[MD5_CBLOCK];
-    if (secret_len > MD5_CBLOCK) {
-        MD5((const uint8_t *)secret, secret_len, ipad);
-    } else {
-        memcpy(ipad, secret, secret_len);
-    }
-    for (size_t i = 0; i < MD5_CBLOCK; i++) {
-        opad[i] = ipad[i] ^ 0x5c;
-        ipad[i] ^= 0x36;
-    }
-    MD5_Init(&after_ipad);
-    MD5_Update(&after_ipad, ipad, sizeof ipad);
-    MD5_Init(&after_opad);
-    MD5_Update(&after_opad, opad, sizeof opad);
-}
 
 void answer_init(const char *shared_secret, bool with_md5_init) {
     secret = shared_secret;
     secret_len = strlen(secret);
     takes_md5_init = with_md5_init;
-    init_states();
+    hmac_init(secret, secret_len);
     md5 = EVP_MD_fetch(NULL, "MD5", NULL);
     md_ctx = EVP_MD_CTX_new();
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
@@ -75,12 +57,7 @@ static void digest_of(uint8_t out[DIGEST_LEN], const void *first, size_t first_l
 static void hmac_of(uint8_t out[DIGEST_LEN], const void *octets, size_t len) {
     size_t out_len;
     if (takes_md5_init) {
-        MD5_CTX md = after_ipad;
-        MD5_Update(&md, octets, len);
-        MD5_Final(out, &md);
-        md = after_opad;
-        MD5_Update(&md, out, DIGEST_LEN);
-        MD5_Final(out, &md);
+        hmac_md5(out, octets, len);
         return;
     }
     EVP_MAC_init(mac_ctx, NULL, 0, NULL);

@@ -47,12 +47,12 @@ CLIENT_FILES = {
 
 # Sources, and libraries to link with.
 PROGRAMS = {
-    "limit_server": (["limit_server.c", "answer.c", "support.c", "tls_link.c"], ["-lssl", "-lcrypto"]),
-    "udp_server": (["udp_server.c", "answer.c", "support.c"], ["-lcrypto"]),
+    "limit_server": (["limit_server.c", "answer.c", "hmac.c", "support.c", "tls_link.c"], ["-lssl", "-lcrypto"]),
+    "udp_server": (["udp_server.c", "answer.c", "hmac.c", "support.c"], ["-lcrypto"]),
     "radsec_load": (
         [
             *("radsec_load.c", "load_conn.c", "load_options.c", "load_report.c"),
-            *("request.c", "latency.c", "support.c", "tls_link.c"),
+            *("request.c", "hmac.c", "latency.c", "support.c", "tls_link.c"),
         ],
         ["-lssl", "-lcrypto"],
     ),
