@@ -10,27 +10,11 @@ from typing import Any
 
 import pytest
 from serving import LoopFactory, Running, Server, handled_by, until
+from standby import Stubborn, task_here
 
 from wire import access_request, check_response
 
 Serve = Callable[..., Running[Any]]
-
-
-def task_here() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
-
-
-class Stubborn(asyncio.Future[int]):
-    """Does not let itself be cancelled, and is done by and by."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.get_loop().call_later(0.01, self.set_result, 5)
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        return False
 
 
 class Case:
