@@ -395,6 +395,9 @@ static void decrypt(rsec_io *io, rsec_conn *conn) {
     size_t fresh = have; /* octets before this came in an earlier record */
     bool has_taken = false;
     int ssl_error = SSL_ERROR_NONE;
+    /* SSL_get_error looks at the thread's queue, whoever left something there. Once will do: what fails between two reads
+     * ends the connection. */
+    ERR_clear_error();
     for (;;) {
         size_t used = consume(io, conn, plain, have, fresh);
         have -= used;
@@ -407,7 +410,6 @@ static void decrypt(rsec_io *io, rsec_conn *conn) {
         }
         fresh = have;
         size_t got = 0;
-        ERR_clear_error(); /* SSL_get_error looks at the thread's queue, whoever left something there */
         int rc = SSL_read_ex(conn->ssl, plain + have, RSEC_RECORD_MAX, &got);
         if (rc != 1) {
             ssl_error = SSL_get_error(conn->ssl, rc);

@@ -134,7 +134,13 @@ bool rsec_conn_write(rsec_io *io, rsec_conn *conn, const uint8_t *pkt, size_t le
 }
 
 bool rsec_conn_flush(rsec_io *io, rsec_conn *conn) {
-    return write_pack(io, conn) && push(io, conn);
+    if (!write_pack(io, conn) || !push(io, conn)) {
+        return false;
+    }
+    /* A connection that rests holds no buffers but that of a record which came in part. SSL_MODE_RELEASE_BUFFERS would
+     * allocate and free 16 kB for every record. */
+    (void)SSL_free_buffers(conn->ssl);
+    return true;
 }
 
 void rsec_conn_complete(rsec_io *io, rsec_request *req) {

@@ -106,7 +106,6 @@ static rsec_status set_protocol(SSL_CTX *ctx, const rsec_tls_settings *settings,
      * which OpenSSL 3 has at security level 0 only: whoever lowers the minimum says so in `ciphers`. */
     SSL_CTX_set_options(ctx, settings->options | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* idle connections hold no buffers */
     /* TLS-8: resumption is off altogether without tickets. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (settings->tickets == 0) {
