@@ -136,6 +136,17 @@ static void on_stopped(rsec_py_engine *self) {
     Py_XDECREF(done);
 }
 
+enum { HALVED_FROM = 16 };
+
+/* After how many items finished requests are handed back before the batch's end; `num`: only then. A client that has sent a
+ * whole batch by itself takes in the first replies, and sends its next requests, while the rest is served: with all handed
+ * back at the end, one side would always wait for the other. */
+static size_t first_part(const rsec_up items[], size_t num) {
+    bool is_halved = num >= HALVED_FROM && items[0].kind == RSEC_UP_REQUEST && items[num - 1].kind == RSEC_UP_REQUEST &&
+                     items[0].req->peer == items[num - 1].req->peer;
+    return is_halved ? num / 2 : num;
+}
+
 PyDoc_STRVAR(
     dispatch_doc,
     "dispatch()\n--\n\n"
@@ -159,8 +170,12 @@ static PyObject *engine_dispatch(PyObject *op, PyObject *unused) {
     self->batch.number++;
     self->batch.is_open = true;
     size_t num = rsec_engine_take(self->engine, items, RSEC_PY_BATCH);
+    size_t part = first_part(items, num);
     int rc = 0;
     for (size_t i = 0; i < num; i++) {
+        if (i == part) {
+            rsec_py_engine_flush(self);
+        }
         if (self->engine == NULL || rc < 0) {
             /* Closed, or interrupted, in the middle of a batch: what is left is given up in good order. */
             if (items[i].kind == RSEC_UP_REQUEST) {

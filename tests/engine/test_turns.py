@@ -80,3 +80,28 @@ def test_handlers_that_wait_are_answered_from_the_same_thread(serve: Serve) -> N
         peer.send(*requests)
         assert len(peer.collect(requests)) == 120
         ask_until_loop_driven(running, peer)
+
+
+@pytest.mark.parametrize("sending", ["packed", "apart"])
+def test_half_of_a_connections_batch_is_answered_while_the_rest_is_served(serve: Serve, sending: str) -> None:
+    running = serve(Busy)
+    with running.connect() as peer:
+        peer.ask(access_request(id=250))  # the batch is nothing but requests
+        requests = [access_request(id=id) for id in range(31)] + [accounting_request(id=31)]
+        if sending == "packed":
+            peer.send_packed(*requests)
+        else:
+            peer.send(*requests)
+        assert running.server.is_busy.wait(20)
+        assert len(peer.collect(requests[:16])) == 16
+        running.server.may_go_on.set()
+        peer.collect(requests[16:])
+
+
+def test_batches_of_every_length_are_answered_in_order(serve: Serve) -> None:
+    running = serve(Server)
+    with running.connect() as peer:
+        for num in range(1, 70):
+            requests = [access_request(id=id) for id in range(num)]
+            peer.send_packed(*requests)
+            assert [octets[1] for octets in peer.receive_many(num)] == list(range(num))
