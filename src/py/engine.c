@@ -136,7 +136,7 @@ static void on_stopped(rsec_py_engine *self) {
     Py_XDECREF(done);
 }
 
-enum { HALVED_FROM = 16 };
+enum { HALVED_FROM = 24 /* fewer leave with one send(2) */ };
 
 /* After how many items finished requests are handed back before the batch's end; `num`: only then. A client that has sent a
  * whole batch by itself takes in the first replies, and sends its next requests, while the rest is served: with all handed
