@@ -125,7 +125,7 @@ int rsec_engine_wake_fd(const rsec_engine *engine) {
 
 size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap) {
     size_t num = 0;
-    rsec_turn_by_loop(engine);
+    bool has_more = rsec_turn_by_loop(engine);
     pthread_mutex_lock(&engine->up_lock);
     while (num < cap) {
         rsec_link *link = rsec_list_take(&engine->up);
@@ -153,11 +153,12 @@ size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap) {
             break;
         }
     }
-    if (engine->up.len == 0 && (engine->is_up_signalled || num == 0)) {
+    has_more = has_more || engine->up.len > 0;
+    if (!has_more && (engine->is_up_signalled || num == 0)) {
         rsec_wake_reset(&engine->up_wake);
         engine->is_up_signalled = false;
-    } else if (engine->up.len > 0 && !engine->is_up_signalled) {
-        rsec_wake_set(&engine->up_wake); /* this thread's own turn found more than `cap` */
+    } else if (has_more && !engine->is_up_signalled) {
+        rsec_wake_set(&engine->up_wake); /* this thread's own turn found more than `cap`, or left a handshake */
         engine->is_up_signalled = true;
     }
     pthread_mutex_unlock(&engine->up_lock);
@@ -172,7 +173,7 @@ void rsec_engine_complete(rsec_engine *engine, rsec_request *const *reqs, size_t
     for (size_t i = 0; i < num; i++) {
         rsec_list_put(&engine->down, &reqs[i]->link, RSEC_DOWN_COMPLETE, reqs[i]);
     }
-    rsec_turn_unlock_and_reply(engine, num);
+    rsec_turn_unlock_and_exchange(engine, num);
 }
 
 void rsec_engine_admit(rsec_engine *engine, rsec_peer *peer, rsec_secret *secret) {
@@ -182,7 +183,11 @@ void rsec_engine_admit(rsec_engine *engine, rsec_peer *peer, rsec_secret *secret
     if (!peer->down_admit.is_linked) {
         rsec_list_put(&engine->down, &peer->down_admit, RSEC_DOWN_ADMIT, rsec_peer_ref(peer));
     }
-    rsec_turn_unlock_and_signal(engine);
+    if (engine->bounds.handshakes) { /* the next of which may be this thread's to make */
+        rsec_turn_unlock_and_exchange(engine, 0);
+    } else {
+        rsec_turn_unlock_and_signal(engine);
+    }
 }
 
 void rsec_engine_set_policy(rsec_engine *engine, const rsec_policy *policy) {

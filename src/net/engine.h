@@ -28,7 +28,7 @@ RSEC_CHECK rsec_status rsec_engine_new(const rsec_settings *settings, const rsec
  * failure) and starts the I/O thread. 0, or an errno value. Once per engine. */
 RSEC_CHECK int rsec_engine_start(rsec_engine *engine, const int *listeners, size_t num);
 
-/* Readable whenever rsec_engine_take has something to give. Borrowed; valid until free. */
+/* Readable whenever rsec_engine_take has something to give, or to do. Borrowed; valid until free. */
 int rsec_engine_wake_fd(const rsec_engine *engine);
 
 typedef enum {
@@ -47,7 +47,8 @@ typedef struct {
     rsec_event *event; /* RSEC_UP_EVENT */
 } rsec_up;
 
-/* Takes up to `cap` items, in the order they were put; returns how many. Empties wake_fd when it has given everything. */
+/* Takes up to `cap` items, in the order they were put; returns how many. wake_fd stays readable
+ * until it has given everything. */
 size_t rsec_engine_take(rsec_engine *engine, rsec_up *items, size_t cap);
 
 /* Gives requests back, answered (req->reply set) or not, `num` of them, in order; the engine signs what is unsigned,

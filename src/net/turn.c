@@ -216,7 +216,8 @@ enum { CALM_TURNS = 8 /* in a row before the loop thread drives */ };
 #define CALM_GAP_NS RSEC_NS_PER_MS /* between two turns, at most */
 
 rsec_turn_bounds rsec_turn_bounds_here(void) {
-    static const rsec_turn_bounds alone = {.calm_packets = 256, .packets = 1024, .sockets = 256, .replies = 256};
+    static const rsec_turn_bounds alone = {
+        .calm_packets = 256, .packets = 1024, .sockets = 256, .replies = 256, .handshakes = true};
     static const rsec_turn_bounds beside = {.calm_packets = 4, .packets = 8, .sockets = 8, .replies = 8};
 #ifdef __linux__
     cpu_set_t cpus;
@@ -231,7 +232,7 @@ rsec_turn_bounds rsec_turn_bounds_here(void) {
 static bool is_calm(const rsec_engine *engine, uint64_t packets, uint64_t requests) {
     const rsec_io *io = &engine->io;
     return requests > 0 && packets <= engine->bounds.calm_packets && io->in_flight == requests &&
-           io->handshakes.len == 0 && !io->is_stopping;
+           (io->handshakes.len == 0 || engine->bounds.handshakes) && !io->is_stopping;
 }
 
 static void drive_by_loop(rsec_engine *engine) {
@@ -293,6 +294,14 @@ static void exchange(rsec_engine *engine, const rsec_poll_event *events, int num
     write_replies(io);
 }
 
+/* The step of one handshake that a turn may bring. */
+static void step_handshake(rsec_io *io) {
+    rsec_link *link = rsec_list_take(&io->handshakes);
+    if (link != NULL) {
+        rsec_conn_handshake(io, link->owner);
+    }
+}
+
 void *rsec_turn_main(void *arg) {
     rsec_engine *engine = arg;
     rsec_io *io = &engine->io;
@@ -312,7 +321,6 @@ void *rsec_turn_main(void *arg) {
         engine->waiting_until_ns = 0;
         io->now_ns = rsec_now_ns();
         int64_t since_ns = io->now_ns - engine->turned_ns;
-        engine->turned_ns = io->now_ns;
         if (num < 0) {
             char text[64];
             (void)snprintf(text, sizeof text, "%s: errno %d", rsec_poller_name(), err);
@@ -326,10 +334,7 @@ void *rsec_turn_main(void *arg) {
         consider_loop(engine, count_of(&io->counters->packets_received) - packets,
                       count_of(&io->counters->requests_to_python) - requests, since_ns);
         hand_up(engine, false); /* before the handshake: Python need not wait for that */
-        rsec_link *link = rsec_list_take(&io->handshakes);
-        if (link != NULL) {
-            rsec_conn_handshake(io, link->owner);
-        }
+        step_handshake(io);
         run_timers(io);
         if (io->is_stopping && (io->conns == NULL || io->now_ns >= io->stop_at_ns)) {
             end_connections(io);
@@ -341,6 +346,7 @@ void *rsec_turn_main(void *arg) {
         }
         hand_up(engine, false);
         rsec_turn_empty_graveyard(io);
+        engine->turned_ns = rsec_now_ns();
     }
 }
 
@@ -362,13 +368,18 @@ static void call_io(rsec_engine *engine) {
     rsec_turn_unlock_and_signal(engine);
 }
 
-void rsec_turn_by_loop(rsec_engine *engine) {
+bool rsec_turn_by_loop(rsec_engine *engine) {
     rsec_io *io = &engine->io;
     rsec_poll_event events[EVENTS_PER_TURN];
+    bool is_step_left = false;
     if (pthread_mutex_trylock(&engine->turn_lock) != 0) {
-        return; /* being run */
+        return false; /* being run */
     }
     if (engine->is_loop_driven) {
+        if (io->handshakes.len > 0) { /* found by an earlier turn, the requests of which have been served */
+            io->now_ns = rsec_now_ns();
+            step_handshake(io);
+        }
         int num = rsec_poller_wait(io->poller, events, (int)engine->bounds.sockets, 0);
         io->now_ns = rsec_now_ns();
         uint64_t packets = count_of(&io->counters->packets_received);
@@ -377,24 +388,28 @@ void rsec_turn_by_loop(rsec_engine *engine) {
         rsec_count(&io->counters->turns_by_loop, 1);
         hand_up(engine, true);
         bool is_much = num == (int)engine->bounds.sockets || packets > engine->bounds.packets;
-        if (num < 0 || is_much || io->handshakes.len > 0 || io->is_stopping) {
+        is_step_left = io->handshakes.len > 0;
+        if (num < 0 || is_much || (is_step_left && !engine->bounds.handshakes) || io->is_stopping) {
+            is_step_left = false;
             drive_by_io(engine);
             call_io(engine);
         }
         rsec_turn_empty_graveyard(io);
     }
     pthread_mutex_unlock(&engine->turn_lock);
+    return is_step_left;
 }
 
 /* Whether something is left that the I/O thread does not know of in its wait. */
 static bool needs_io(const rsec_engine *engine) {
     const rsec_io *io = &engine->io;
     const rsec_timer *timer = rsec_timers_first(&io->timers);
-    return io->handshakes.len > 0 || io->is_stopping || io->graveyard != NULL ||
-           (timer != NULL && timer->at_ns < engine->waiting_until_ns && !engine->is_loop_driven);
+    bool is_handshake_due = io->handshakes.len > 0 && !(engine->is_loop_driven && engine->bounds.handshakes);
+    bool is_unknown = timer != NULL && timer->at_ns < engine->waiting_until_ns;
+    return is_handshake_due || io->is_stopping || (!engine->is_loop_driven && (io->graveyard != NULL || is_unknown));
 }
 
-void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num) {
+void rsec_turn_unlock_and_exchange(rsec_engine *engine, size_t num) {
     /* An I/O thread that was called is on its way, and writes them: a turn of ours would take the signal away that it may
      * not have seen yet. The lock is tried, not waited for: the order of the two is the other one elsewhere. */
     if (num > engine->bounds.replies || engine->is_down_signalled || pthread_mutex_trylock(&engine->turn_lock) != 0) {

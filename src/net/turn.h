@@ -13,7 +13,9 @@
  *   coming, the I/O thread takes the sockets back and waits for them as before. It gets them back at once when more comes
  *   than the loop thread should do by itself.
  *
- * The loop thread only ever tries the lock: handlers do not wait for a handshake.
+ * The loop thread only ever tries the lock: handlers do not wait for a handshake of the I/O thread's. Where both have but one
+ * processor they would wait all the same, for a time slice of the scheduler's, which is longer than a handshake takes: there
+ * the loop thread makes handshakes itself, a step of one in each turn.
  */
 #ifndef RSEC_NET_TURN_H
 #define RSEC_NET_TURN_H
@@ -37,6 +39,7 @@ typedef struct {
     size_t packets;      /* the same: more, and it does not go on */
     size_t sockets;      /* with news, that it looks at in one turn: as many, and it does not go on; at most 256 */
     size_t replies;      /* given back together: more, and the I/O thread writes them */
+    bool handshakes;     /* those, too */
 } rsec_turn_bounds;
 
 struct rsec_engine {
@@ -46,7 +49,7 @@ struct rsec_engine {
     rsec_turn_bounds bounds;  /* since the start */
     bool has_ended;           /* RSEC_UP_STOPPED was put up: no turn follows */
     unsigned calm;            /* turns in a row after which the engine could have been loop-driven */
-    int64_t turned_ns;        /* when the last turn began */
+    int64_t turned_ns;        /* when the I/O thread's last turn ended */
     int64_t waiting_until_ns; /* when the I/O thread's wait ends by itself */
 
     rsec_counters counters;
@@ -80,12 +83,13 @@ rsec_turn_bounds rsec_turn_bounds_here(void);
 /* The I/O thread; `arg` is the engine. */
 void *rsec_turn_main(void *arg);
 
-/* The loop thread's turn, when the engine is loop-driven; what there is to take is in engine->up afterwards. */
-void rsec_turn_by_loop(rsec_engine *engine);
+/* The loop thread's turn, when the engine is loop-driven; what there is to take is in engine->up afterwards. Whether the loop
+ * thread is to come back at once, for a handshake that can go on. */
+RSEC_CHECK bool rsec_turn_by_loop(rsec_engine *engine);
 
-/* Gives down_lock back, which is held, after `num` finished requests were put under it: writes their replies, if they are
- * few and nobody runs a turn, else wakes the I/O thread to do so. */
-void rsec_turn_unlock_and_reply(rsec_engine *engine, size_t num);
+/* Gives down_lock back, which is held, after `num` finished requests, or something else, were put under it: if they are few
+ * and nobody runs a turn it is taken, and replies are written, at once; else the I/O thread is woken to do so. */
+void rsec_turn_unlock_and_exchange(rsec_engine *engine, size_t num);
 
 /* Frees connections that have ended; turn_lock held, or no I/O thread. */
 void rsec_turn_empty_graveyard(rsec_io *io);

@@ -5,13 +5,14 @@
 #include "net/clock.h"
 #include "net/conn.h"
 #include "net/poller.h"
-#include "net/turn.h"
+#include "net/tls.h"
 #include "net/turn.h"
 
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -246,7 +247,7 @@ TEST(nothing_comes_up_after_the_word_that_the_engine_has_stopped) {
 }
 
 #ifdef __linux__
-TEST(on_one_processor_the_loop_thread_goes_on_whatever_comes) {
+static bench *start_on_one_processor(void) {
     cpu_set_t before, one;
     CHECK_INT(sched_getaffinity(0, sizeof before, &before), 0);
     CPU_ZERO(&one);
@@ -258,6 +259,11 @@ TEST(on_one_processor_the_loop_thread_goes_on_whatever_comes) {
     CHECK_INT(sched_setaffinity(0, sizeof one, &one), 0);
     bench *at = bench_start(bench_defaults()); /* its threads inherit the one processor */
     CHECK_INT(sched_setaffinity(0, sizeof before, &before), 0);
+    return at;
+}
+
+TEST(on_one_processor_the_loop_thread_goes_on_whatever_comes) {
+    bench *at = start_on_one_processor();
     client peer;
     CHECK(client_open(&peer, at->ctx, at->host.port));
     uint64_t turns = 0;
@@ -279,6 +285,104 @@ TEST(on_one_processor_the_loop_thread_goes_on_whatever_comes) {
     }
     CHECK(turns == 20 || strcmp(rsec_poller_name(), "epoll") != 0);
     client_close(&peer);
+    bench_stop(at);
+}
+
+static struct {
+    pthread_t loop;
+    atomic_uint by_loop, by_io; /* server's handshakes that were finished */
+} handshakes;
+
+static void note_handshake(const SSL *ssl, int where, int value) {
+    (void)value;
+    if (where == SSL_CB_HANDSHAKE_DONE && SSL_is_server(ssl)) {
+        bool is_loop = pthread_equal(pthread_self(), handshakes.loop);
+        atomic_fetch_add(is_loop ? &handshakes.by_loop : &handshakes.by_io, 1);
+    }
+}
+
+static void watch_handshakes(bench *at) {
+    handshakes.loop = at->host.thread;
+    atomic_store(&handshakes.by_loop, 0);
+    atomic_store(&handshakes.by_io, 0);
+    SSL *ssl = rsec_tls_accept(at->host.tls); /* what is set on its context holds for all later ones */
+    CHECK(ssl != NULL);
+    SSL_CTX_set_info_callback(SSL_get_SSL_CTX(ssl), note_handshake);
+    SSL_free(ssl);
+}
+
+typedef struct {
+    client peer;
+    atomic_bool has_asked, is_over;
+    bool is_well;
+} asker;
+
+static void *ask_on(void *arg) {
+    asker *state = arg;
+    rsec_digest *digest; /* of this thread's own */
+    state->is_well = rsec_digest_new(&digest) == RSEC_OK;
+    for (uint8_t id = 0; state->is_well && !atomic_load(&state->is_over); id++) {
+        uint8_t asked[RSEC_PACKET_MAX], reply[RSEC_PACKET_MAX];
+        size_t len = client_request(digest, "radsec", RSEC_ACCESS_REQUEST, id, id, true, "hop", asked), reply_len;
+        state->is_well = client_send(&state->peer, asked, len) && client_receive(&state->peer, reply, &reply_len) &&
+                         client_reply_is_good(digest, "radsec", asked, rsec_view_of(reply, reply_len));
+        atomic_store(&state->has_asked, true);
+    }
+    rsec_digest_free(digest);
+    return NULL;
+}
+
+/* Connections come up, and are served, while another one asks all the time. */
+static void connect_beside(bench *at, asker *state, unsigned wanted_by_loop) {
+    enum { TOGETHER = 4, ROUNDS_MAX = 500 };
+    bool is_epoll = strcmp(rsec_poller_name(), "epoll") == 0;
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        client peers[TOGETHER];
+        for (unsigned i = 0; i < TOGETHER; i++) {
+            CHECK(client_connect(&peers[i], at->host.port, 0)); /* several handshakes wait for their turn */
+        }
+        for (unsigned i = 0; i < TOGETHER; i++) {
+            CHECK(client_handshake(&peers[i], at->ctx));
+            exchange_one(at, &peers[i], (uint8_t)round);
+        }
+        for (unsigned i = 0; i < TOGETHER; i++) {
+            client_close(&peers[i]);
+        }
+        if (atomic_load(&handshakes.by_loop) >= wanted_by_loop && round >= 10) {
+            break;
+        }
+    }
+    CHECK(atomic_load(&state->has_asked));
+    CHECK(atomic_load(&handshakes.by_loop) >= wanted_by_loop || !is_epoll);
+}
+
+static void check_handshakes_beside(bench *at, unsigned wanted_by_loop) {
+    pthread_t thread;
+    asker state = {.is_well = false};
+    watch_handshakes(at);
+    CHECK(client_open(&state.peer, at->ctx, at->host.port));
+    CHECK_INT(pthread_create(&thread, NULL, ask_on, &state), 0);
+    connect_beside(at, &state, wanted_by_loop);
+    atomic_store(&state.is_over, true);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK(state.is_well);
+    client_close(&state.peer);
+}
+
+TEST(on_one_processor_the_loop_thread_makes_handshakes) {
+    bench *at = start_on_one_processor();
+    check_handshakes_beside(at, 20);
+    bench_stop(at);
+}
+
+TEST(with_a_second_processor_it_leaves_them_to_the_io_thread) {
+    if (rsec_turn_bounds_here().handshakes) {
+        return; /* there is none */
+    }
+    bench *at = bench_start(bench_defaults());
+    check_handshakes_beside(at, 0);
+    CHECK_INT((long long)atomic_load(&handshakes.by_loop), 0);
+    CHECK(atomic_load(&handshakes.by_io) > 0);
     bench_stop(at);
 }
 #endif
