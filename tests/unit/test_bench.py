@@ -75,17 +75,21 @@ def test_instructions_are_counted_where_they_are_spent() -> None:
 
 @pytest.mark.parametrize(("counted", "is_over"), [(1000, False), (1050, False), (1051, True), (500, False)])
 def test_a_bound_is_passed_by_more_than_five_percent_only(counted: int, is_over: bool) -> None:
-    assert instructions.judge({"core": counted}, {"core": 1000}) == (["core"] if is_over else [])
-    assert instructions.judge({"core": counted}, None) == []
+    bounds = {"apart": {"core": 1000, "python": 10}, "packed": {"core": 1000, "python": 10}}
+    now = {"apart": {"core": 1000, "python": 10}, "packed": {"core": counted, "python": 9}}
+    assert instructions.judge(now, bounds) == ([("packed", "core")] if is_over else [])
+    assert instructions.judge(now, None) == []
 
 
 def test_every_kept_bound_names_all_parts() -> None:
     bounds = json.loads(instructions.BOUNDS.read_text())
     assert bounds
-    for build, parts in bounds.items():
+    for build, sendings in bounds.items():
         assert build.startswith("CPython 3.")
-        assert set(parts) == {"core", "openssl", "python"}
-        assert all(number > 0 for number in parts.values())
+        assert set(sendings) == set(instructions.SENDINGS)
+        for parts in sendings.values():
+            assert set(parts) == {"core", "openssl", "python"}
+            assert all(number > 0 for number in parts.values())
 
 
 def test_the_guard_sends_requests_that_verify() -> None:
