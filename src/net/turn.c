@@ -274,6 +274,7 @@ static void look_in(rsec_engine *engine) {
         return; /* given back by the loop thread */
     }
     if (num != 0 || turns == count_of(&engine->counters.turns_by_loop)) {
+        rsec_turn_empty_graveyard(io); /* before a wait that may be long */
         drive_by_io(engine);
         return;
     }
