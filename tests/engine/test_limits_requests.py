@@ -151,17 +151,27 @@ def test_one_slot_runs_one_handler_at_a_time(serve: Serve) -> None:
             return packet.create_reply()
 
     running = serve(Counting, max_in_flight=1)
-    peers = [running.connect() for _ in range(3)]
+    peer = running.connect()
     requests = [access_request(id=id) for id in range(50)]
-    peers[0].send(*requests)
-    peers[0].collect(requests)
+    peer.send(*requests)
+    peer.collect(requests)
     assert running.server.most == 1
-    # The limit is one connection's.
+
+
+def test_one_slot_is_one_for_each_connection(serve: Serve) -> None:
+    """LIM-4: the limit is a connection's, not the server's."""
+    running = serve(max_in_flight=1)
+    peers = [running.connect() for _ in range(3)]
+    requests = [access_request(f"slow{id}", id=id) for id in range(50)]
     for peer in peers:
         peer.send(*requests)
+    stats = running.wait_stats(requests_waiting=3 * 49)
+    assert stats["requests_in_flight"] == 3
+    running.server.wait_seen(3)
+    assert [id for _, id, _ in running.server.seen] == [0, 0, 0]
+    running.open_gate()
     for peer in peers:
         peer.collect(requests)
-    assert 1 < running.server.most <= 3
 
 
 def test_max_in_flight_total(serve: Serve) -> None:
