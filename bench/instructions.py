@@ -211,7 +211,7 @@ def run_once(rig: Rig, batches: int, is_packed: bool = True) -> dict[str, int]:
 def build_name(rig: Rig) -> str:
     """What bounds depend on: interpreter, compiler, OpenSSL."""
     compiler = checked([os.environ.get("CC", "cc"), "-dumpversion"], "cc").strip().partition(".")[0]
-    version = ".".join(map(str, sys.version_info[:3]))
+    version = ".".join(map(str, sys.version_info[:3])) + sys.abiflags
     openssl = ".".join(map(str, ssl.OPENSSL_VERSION_INFO[:2]))
     return f"CPython {version}, cc {compiler}, OpenSSL {openssl}"
 

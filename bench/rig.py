@@ -101,7 +101,10 @@ class Rig:
     # --- what has to be there ---
 
     def tag(self) -> str:
-        return "cp{}{}".format(*python_version(self.python))
+        """Names what is built for this interpreter; one without the lock (cp314t) has an ABI of its own."""
+        return checked(
+            [self.python, "-c", "import sys; print('cp%d%d%s' % (*sys.version_info[:2], sys.abiflags))"], "python"
+        ).strip()
 
     def compile(self, program: str) -> Path:
         """The path of a C program of the benchmark, compiled anew when its sources are newer."""

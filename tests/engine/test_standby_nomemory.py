@@ -79,7 +79,10 @@ def test_every_allocation_may_fail(monkeypatch: pytest.MonkeyPatch, ending: str,
         return await answered(server) > before["replies_sent"]
 
     async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        # Not the task: kept, it would be one that is left.
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unhandled.append({name: context[name] for name in context if name != "task"})
+        )
         async with handled_by(handler)(**settings_for_tests(max_in_flight=1)) as server:
             peer = await asyncio.to_thread(Peer, server.addresses[0])
             with peer:
@@ -94,13 +97,15 @@ def test_every_allocation_may_fail(monkeypatch: pytest.MonkeyPatch, ending: str,
                 assert num_failed > 3
                 assert server.stats()["handler_errors"] <= num_failed
         await asyncio.sleep(0)
+        # A half made task is among all of them from CPython 3.14 on, while a frame has it.
+        for error in [record.exc_info[1] for record in log.records if record.exc_info is not None]:
+            forget_frames(error)
+        log.forget_tracebacks()
+        gc.collect()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with nothing_left(), logged() as log:
         asyncio.run(main())
-        for error in [record.exc_info[1] for record in log.records if record.exc_info is not None]:
-            forget_frames(error)
-        log.forget_tracebacks()
         gc.collect()
         # asyncio of a task that was half made, or that nobody could be told of.
         allowed = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -120,6 +121,7 @@ def test_the_engine_called_while_a_handlers_context_goes(serve: Serve, loop_fact
         until(lambda: not running.call(handler_tasks), "no task left")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio keeps its tasks in no WeakSet since Python 3.14")
 @pytest.mark.parametrize("does", ["dispatch", "_close_engine"])
 def test_the_engine_called_while_the_task_is_made(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, loop_factory: LoopFactory, does: str
@@ -140,6 +142,7 @@ def test_the_engine_called_while_the_task_is_made(
     peer.send(*requests)
     if does == "dispatch":
         peer.collect(requests)
+        assert not calls
         assert len(running.call(handler_tasks)) == 2
     else:
         until(lambda: not calls and not running.call(handler_tasks), "no task left")
