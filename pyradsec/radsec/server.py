@@ -111,8 +111,10 @@ class RadSecServer:
     process may have descriptors), max_connections_per_peer (None), packet_timeout (30 s from a packet's first octet
     to its last), max_in_flight (256 requests with handlers, per connection), max_in_flight_total (16384, over all),
     max_output (1048576 octets waiting for one peer to read), write_timeout (30 s without progress while they wait),
-    backlog (1024 connections the kernel keeps for us), session_tickets (0: no resumption), unknown_code ("ignore",
-    or "protocol-error" to answer request codes that no server knows with Protocol-Error and Error-Cause 406).
+    backlog (1024 connections the kernel keeps for us), reuse_port (False; True: other servers of the same user that
+    have it too listen on the same port, in processes of their own or on other event loops, and the kernel gives each
+    new connection to one of them), session_tickets (0: no resumption), unknown_code ("ignore", or "protocol-error" to
+    answer request codes that no server knows with Protocol-Error and Error-Cause 406).
 
     ValueError or TypeError for settings out of range, OSError and ssl.SSLError, which name the file, for certificates.
     """
@@ -152,6 +154,7 @@ class RadSecServer:
         max_output: int | None = 1 << 20,
         write_timeout: float | None = 30.0,
         backlog: int = 1024,
+        reuse_port: bool = False,
         session_tickets: int = 0,
         unknown_code: Literal["ignore", "protocol-error"] = "ignore",
     ) -> None:
@@ -202,6 +205,7 @@ class RadSecServer:
         self.max_output = max_output
         self.write_timeout = write_timeout
         self.backlog = backlog
+        self.reuse_port = reuse_port
         self.session_tickets = session_tickets
         self.unknown_code = unknown_code
         check_settings(self)
@@ -283,7 +287,7 @@ class RadSecServer:
         if type(self).setup_ssl is not RadSecServer.setup_ssl or "setup_ssl" in vars(self):
             raise ValueError("setup_ssl is overridden: the engine has a context of its own, change ssl_ctx instead")
         tls = self._make_tls()
-        sockets = open_listeners(self.listen_address, self.listen_port, self.backlog)
+        sockets = open_listeners(self.listen_address, self.listen_port, self.backlog, self.reuse_port)
         try:
             engine = _core.Engine(self, loop, tls, self, self._policy())
             addresses = [sock.getsockname()[:2] for sock in sockets]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+import socket
 from typing import Any
 
 __all__ = ["check_settings", "default_max_connections"]
@@ -74,6 +75,10 @@ def check_settings(server: Any) -> None:
             raise TypeError(f"{name}: expected an int, found {value!r}")
         if not 0 <= value <= most:
             raise ValueError(f"{name}: expected 0 to {most}, found {value!r}")
+    if not isinstance(server.reuse_port, bool):
+        raise TypeError(f"reuse_port: expected True or False, found {server.reuse_port!r}")
+    if server.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("reuse_port: expected False, this system has no SO_REUSEPORT; found True")
     if server.unknown_code not in _UNKNOWN_CODE:
         raise ValueError(f"unknown_code: expected 'ignore' or 'protocol-error', found {server.unknown_code!r}")
     require = server.require_message_authenticator

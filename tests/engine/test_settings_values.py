@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import resource
+import socket
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     }
     assert server.max_new_connections_per_s is None
     assert server.unknown_code == "ignore"
+    assert server.reuse_port is False
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         *[(name, value) for name, least in COUNTS.items() for value in (None, least, 2**53 - 1)],
         *[("max_new_connections_per_s", value) for value in (None, 0.001, 1, 1e6)],
         *[(name, value) for name, most in INTEGERS.items() for value in (0, 1, most)],
+        ("reuse_port", True),
         ("unknown_code", "ignore"),
         ("unknown_code", "protocol-error"),
         ("require_message_authenticator", "access"),
@@ -80,6 +83,7 @@ def test_the_edges_of_the_ranges_are_taken(name: str, value: Any) -> None:
         *[("max_new_connections_per_s", value, TypeError) for value in ("1", False, math.nan, math.inf)],
         *[(name, value, ValueError) for name, most in INTEGERS.items() for value in (-1, most + 1)],
         *[(name, value, TypeError) for name in INTEGERS for value in (None, 1.0, "1", True)],
+        *[("reuse_port", value, TypeError) for value in (None, 1, 0, "yes")],
         *[("unknown_code", value, ValueError) for value in ("", "IGNORE", None, 52)],
         ("require_message_authenticator", "always", ValueError),
         ("radius_versions", (), ValueError),
@@ -99,6 +103,13 @@ def test_a_value_assigned_later_is_checked_by_start(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         asyncio.run(server.start())
     assert server.addresses == []
+
+
+def test_reuse_port_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT")
+    make(reuse_port=False)
+    with pytest.raises(ValueError, match="reuse_port: .* no SO_REUSEPORT"):
+        make(reuse_port=True)
 
 
 def test_default_max_connections_leaves_descriptors_to_the_process() -> None:

@@ -93,6 +93,43 @@ def test_packets() -> None:
     assert lines[-1] == "the same again: True"
 
 
+def start_workers(num: int) -> tuple[subprocess.Popen[str], list[int], int]:
+    """workers_radsec.py, once all its processes serve; their ids, and the port."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", "0", "--workers", str(num)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    lines = [process.stderr.readline() for _ in range(num)]
+    found = [re.match(r"(\d+) INFO serving RADIUS/TLS on 127\.0\.0\.1 port (\d+)", line) for line in lines]
+    assert all(found), lines
+    pids, ports = ([int(one[group]) for one in found if one] for group in (1, 2))
+    assert len(set(pids)) == num
+    assert len(set(ports)) == 1
+    return process, pids, ports[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers(number: signal.Signals) -> None:
+    process, _, port = start_workers(2)
+    for _ in range(4):
+        done = run("auth_radsec.py", port)
+        assert (done.returncode, done.stdout) == (0, "accepted Hello alice\n"), done.stderr
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+
+
+def test_workers_end_together_when_one_is_lost() -> None:
+    process, pids, port = start_workers(2)
+    os.kill(pids[0], signal.SIGKILL)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 1, rest
+    assert run("status_radsec.py", port).returncode == 2
+
+
 def test_a_server_that_is_not_there_is_told_in_words() -> None:
     done = run("status_radsec.py", 1)
     assert done.returncode == 2

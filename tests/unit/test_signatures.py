@@ -53,6 +53,7 @@ def test_server() -> None:
         "max_output": 1048576,
         "write_timeout": 30.0,
         "backlog": 1024,
+        "reuse_port": False,
         "session_tickets": 0,
         "unknown_code": "ignore",
     }
