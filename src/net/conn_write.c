@@ -137,9 +137,7 @@ bool rsec_conn_flush(rsec_io *io, rsec_conn *conn) {
     if (!write_pack(io, conn) || !push(io, conn)) {
         return false;
     }
-    /* A connection that rests holds no buffers but that of a record which came in part. SSL_MODE_RELEASE_BUFFERS would
-     * allocate and free 16 kB for every record. */
-    (void)SSL_free_buffers(conn->ssl);
+    rsec_tls_rest(conn->ssl); /* no buffers but that of a record which came in part */
     return true;
 }
 

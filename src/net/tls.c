@@ -106,6 +106,11 @@ static rsec_status set_protocol(SSL_CTX *ctx, const rsec_tls_settings *settings,
      * which OpenSSL 3 has at security level 0 only: whoever lowers the minimum says so in `ciphers`. */
     SSL_CTX_set_options(ctx, settings->options | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if ((settings->options & SSL_OP_CLEANSE_PLAINTEXT) != 0) {
+        /* Since 3.2 SSL_free_buffers(), called twice, wipes a buffer that is not there any more. This mode costs 16 kB of
+         * allocating and freeing for every record: otherwise rsec_tls_rest() does it once for many. */
+        (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    }
     /* TLS-8: resumption is off altogether without tickets. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (settings->tickets == 0) {
@@ -228,6 +233,17 @@ SSL *rsec_tls_accept(rsec_tls *tls) {
         SSL_set_accept_state(ssl);
     }
     return ssl;
+}
+
+void rsec_tls_rest(SSL *ssl) {
+    if ((SSL_get_options(ssl) & SSL_OP_CLEANSE_PLAINTEXT) != 0) {
+        return; /* OpenSSL does it after each record, see set_protocol() */
+    }
+    /* Before 3.0.14, 3.1.6, 3.2.2 and 3.3.1, OpenSSL itself does not look whether a record's header has been read and its body is
+     * still to come, or whether a body was read in part: it would free what it goes on to use (CVE-2024-4741). */
+    if (SSL_has_pending(ssl) == 0 && strcmp(SSL_rstate_string(ssl), "RB") != 0) {
+        (void)SSL_free_buffers(ssl);
+    }
 }
 
 void rsec_tls_validity(const rsec_tls *tls, int64_t *not_after_days, bool *is_not_yet_valid) {

@@ -48,6 +48,10 @@ void rsec_tls_unref(rsec_tls *tls);
 /* A server-side SSL without BIOs, in accept state, with its notes (below) attached; NULL when there is no memory. */
 RSEC_CHECK SSL *rsec_tls_accept(rsec_tls *tls);
 
+/* Gives the record buffers of `ssl` back, 16 kB and more, unless something is in them that was not read yet; to be called when
+ * its connection comes to rest, also during the handshake. They are allocated again when they are needed. */
+void rsec_tls_rest(SSL *ssl);
+
 /* Days from now to the notAfter of the server's certificate (negative: expired), and whether notBefore is to come. */
 void rsec_tls_validity(const rsec_tls *tls, int64_t *not_after_days, bool *is_not_yet_valid);
 

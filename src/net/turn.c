@@ -13,10 +13,16 @@
 
 enum { EVENTS_PER_TURN = 256 };
 
+/* Whether a handshake can go on, and the loop thread is to see to it. */
+static bool is_step_for_loop(const rsec_engine *engine) {
+    return engine->io.handshakes.len > 0 && engine->is_loop_driven && engine->bounds.handshakes;
+}
+
 /* Gives this turn's items to the loop thread; one wake-up however many they are, and none when `is_expected`: then it is the
- * loop thread that runs the turn, and takes them next. */
+ * loop thread that runs the turn, and takes them next. Else it is woken for a handshake, too: it may have found the lock taken
+ * when it came for that one. */
 static void hand_up(rsec_engine *engine, bool is_expected) {
-    if (engine->io.up.len == 0) {
+    if (engine->io.up.len == 0 && (is_expected || !is_step_for_loop(engine))) {
         return;
     }
     pthread_mutex_lock(&engine->up_lock);
@@ -405,7 +411,7 @@ bool rsec_turn_by_loop(rsec_engine *engine) {
 static bool needs_io(const rsec_engine *engine) {
     const rsec_io *io = &engine->io;
     const rsec_timer *timer = rsec_timers_first(&io->timers);
-    bool is_handshake_due = io->handshakes.len > 0 && !(engine->is_loop_driven && engine->bounds.handshakes);
+    bool is_handshake_due = io->handshakes.len > 0 && !is_step_for_loop(engine);
     bool is_unknown = timer != NULL && timer->at_ns < engine->waiting_until_ns;
     return is_handshake_due || io->is_stopping || (!engine->is_loop_driven && (io->graveyard != NULL || is_unknown));
 }

@@ -140,7 +140,8 @@ enum { HALVED_FROM = 24 /* fewer leave with one send(2) */ };
 
 /* After how many items finished requests are handed back before the batch's end; `num`: only then. A client that has sent a
  * whole batch by itself takes in the first replies, and sends its next requests, while the rest is served: with all handed
- * back at the end, one side would always wait for the other. */
+ * back at the end, one side would always wait for the other. First and last item tell whether it was one client: a batch of
+ * several that looks like it costs a second send(2), and no more. */
 static size_t first_part(const rsec_up items[], size_t num) {
     bool is_halved = num >= HALVED_FROM && items[0].kind == RSEC_UP_REQUEST && items[num - 1].kind == RSEC_UP_REQUEST &&
                      items[0].req->peer == items[num - 1].req->peer;

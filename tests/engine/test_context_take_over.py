@@ -92,6 +92,20 @@ def test_options(server: RadSecServer, option: ssl.Options) -> None:
     assert [seen and seen["version"] for seen in visits(server, client_context())] == [version]
 
 
+def test_plaintext_is_wiped_when_asked_for(server: RadSecServer) -> None:
+    """SSL_OP_CLEANSE_PLAINTEXT, which ssl has no name for."""
+    server.ssl_ctx.options |= 0x2
+    with serving(lambda **_: server) as running:
+        peer = running.connect()
+        for id in range(20):
+            peer.probe(id)
+        request = status_server(id=20)
+        record = peer.seal(request)
+        peer.send_raw(record[:5])
+        peer.send_raw(record[5:])
+        check_response(peer.receive(), request)
+
+
 @pytest.mark.parametrize(
     ("mode", "without_certificate", "with_a_foreign_one"),
     [

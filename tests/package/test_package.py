@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -94,6 +95,25 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     (tmp_path / "certs").symlink_to(ROOT / "certs")  # where the constructors' defaults look
     done = subprocess.run([python, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "works\n"), done.stderr
+
+
+@pytest.mark.parametrize("variables", [{"CFLAGS": "-fno-lto"}, {"LDFLAGS": "-fno-lto"}], ids=["CFLAGS", "LDFLAGS"])
+def test_a_build_where_link_time_optimisation_is_off(tmp_path: Path, variables: dict[str, str]) -> None:
+    """Packagers turn it off with flags of their own. gcc then still makes objects, of which the linker makes a module
+    with nothing in it."""
+    where = ["--build-base", str(tmp_path / "base"), "--build-lib", str(tmp_path)]
+    variables = {**os.environ, **variables}
+    command = [sys.executable, "setup.py", "build", *where]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300, env=variables)
+    done = subprocess.run(
+        [sys.executable, "-c", "import pyradsec._core; print(pyradsec._core.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path))
 
 
 def test_user_code_passes_mypy_strict(built: Path, tmp_path: Path) -> None:
