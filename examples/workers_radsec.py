@@ -36,8 +36,8 @@ def run_workers(address: str, port: int, num: int) -> int:
     signals, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    for handed_on in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(handed_on, lambda *_: None)
     # New interpreters: a forked one would have a copy of whatever this one's threads have locked.
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=(address, port)) for _ in range(num)]
@@ -49,7 +49,7 @@ def run_workers(address: str, port: int, num: int) -> int:
         if signals in ready:
             number = signals.recv(1)[0]
         elif not is_ending:
-            number, has_failed = signal.SIGTERM, True
+            number, has_failed = int(signal.SIGTERM), True
         else:
             continue
         is_ending = True
