@@ -166,5 +166,6 @@ class FreeRadius(Server):
             return {"port": port, "library": f"FreeRADIUS {self.version}"} if knock(process, port) else None
 
         command: list[str | Path] = [self.path, "-f", "-l", "stdout", "-d", base]
-        with started(self.name, command, self.log(), rig.server_cpu, listening, is_told_by_input=False) as server:
+        cpus = rig.server_cpus(settings.is_on_both)
+        with started(self.name, command, self.log(), cpus, listening, is_told_by_input=False) as server:
             yield server

@@ -66,10 +66,10 @@ def cpu_pair() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def pinned(cpu: int) -> Iterator[None]:
-    """Children started inside inherit this one processor."""
+def pinned(*cpus: int) -> Iterator[None]:
+    """Children started inside inherit these processors."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:
@@ -110,6 +110,7 @@ class RunningServer:
     log: Path
     hello: dict[str, Any]  # what it said, or is known, about itself: port, versions
     start_ms: float = 0.0  # from the start of the process until it listened
+    cpus: frozenset[int] = frozenset()  # that it may run on
     helpers: list[subprocess.Popen[str]] = field(default_factory=list)  # processes behind it, on the other processor
 
     def cpu_s(self) -> float:
@@ -117,8 +118,9 @@ class RunningServer:
         return cpu_s(self.process.pid)
 
     def own_cpu_s(self) -> float:
-        """The same with the processes behind it."""
-        return sum(cpu_s(process.pid) for process in (self.process, *self.helpers))
+        """The same with the processes behind it, and those that serve beside it."""
+        behind = (process.pid for process in (self.process, *self.helpers))
+        return sum(map(cpu_s, (*behind, *self.hello.get("beside", []))))
 
     def scheduled(self) -> tuple[float, int]:
         """(CPU seconds to the nanosecond, times that a thread went to sleep) of the threads there are."""
@@ -159,18 +161,18 @@ def started(
     name: str,
     command: Sequence[str | Path],
     log: Path,
-    cpu: int,
+    cpus: frozenset[int],
     await_hello: Callable[[subprocess.Popen[str]], dict[str, Any] | None],
     is_told_by_input: bool = True,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[RunningServer]:
-    """A server on its processor, from the moment it listens until the end of the block.
+    """A server on its processors, from the moment it listens until the end of the block.
 
     `await_hello` returns what is known about it once it listens, None when it ended before that.
     """
     with log.open("w") as errors:
         begin = time.perf_counter()
-        with pinned(cpu):
+        with pinned(*cpus):
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -183,7 +185,7 @@ def started(
             hello = await_hello(process)
             if hello is None:
                 raise RigError(f"{name} did not start\n    {last_lines(log.read_text(errors='replace'))}")
-            yield RunningServer(name, process, log, hello, (time.perf_counter() - begin) * 1000)
+            yield RunningServer(name, process, log, hello, (time.perf_counter() - begin) * 1000, cpus)
         finally:
             end(process, is_told_by_input)
 

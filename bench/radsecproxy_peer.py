@@ -80,7 +80,8 @@ class RadsecProxy(Server):
                 return {"port": port, "library": f"radsecproxy {self.version}"} if knock(process, port) else None
 
             command: list[str | Path] = [self.path, "-f", "-c", config]
-            with started(self.name, command, self.log(), rig.server_cpu, listening, is_told_by_input=False) as server:
+            cpus = rig.server_cpus(settings.is_on_both)
+            with started(self.name, command, self.log(), cpus, listening, is_told_by_input=False) as server:
                 server.helpers.append(home)
                 yield server
         finally:

@@ -98,6 +98,13 @@ class Rig:
     descriptors: int = 1024  # that a process may have
     _library_path: Path | None = field(default=None, init=False)
 
+    def server_cpus(self, is_on_both: bool) -> frozenset[int]:
+        return frozenset({self.server_cpu, self.load_cpu} if is_on_both else {self.server_cpu})
+
+    def _load_cpus(self, server: RunningServer) -> frozenset[int]:
+        """The other processor; where the server has both, the load shares them."""
+        return server.cpus if self.load_cpu in server.cpus else frozenset({self.load_cpu})
+
     # --- what has to be there ---
 
     def tag(self) -> str:
@@ -155,10 +162,10 @@ class Rig:
         return [BUILD / "radsec_load", port, *as_options(CLIENT_FILES), *options]
 
     def load(self, server: RunningServer, options: Sequence[str], seconds: float = 0.0) -> dict[str, Any]:
-        """One run of the load generator on the other processor; what it measured."""
+        """One run of the load generator; what it measured."""
         command = self._load_command(server, [f"--server-pid={server.process.pid}", *options])
         before = time.monotonic(), self._busy_with_others_s(server)
-        with pinned(self.load_cpu):
+        with pinned(*self._load_cpus(server)):
             try:
                 done = subprocess.run(
                     command,
@@ -185,7 +192,7 @@ class Rig:
         self, server: RunningServer, options: Sequence[str], first: Sequence[str] = ()
     ) -> Iterator[subprocess.Popen[str]]:
         """A second load generator that runs beside; `first` goes before its command. Yields its process."""
-        with pinned(self.load_cpu), (BUILD / "radsec_load.log").open("w") as errors:
+        with pinned(*self._load_cpus(server)), (BUILD / "radsec_load.log").open("w") as errors:
             process = subprocess.Popen(
                 [*first, *self._load_command(server, options)],
                 stdin=subprocess.PIPE,

@@ -47,6 +47,8 @@ from servers import (
     Pyrad2,
     Pyrad2Logging,
     Pyradsec,
+    PyradsecProcesses,
+    PyradsecThreads,
     PyradsecUvloop,
     Server,
     Settings,
@@ -59,6 +61,7 @@ from works import WORKS, WaitingWork, Work
 WARM_S = 0.5
 SMOKE_WARM_S, SMOKE_S = 0.05, 0.15
 RESULTS = BUILD / "results"
+NOT_SAID = ("port", "beside")  # of what servers say about themselves
 PLOT_REQUIREMENTS = ("matplotlib>=3.8",)
 
 SERVERS: dict[str, Server] = {
@@ -69,6 +72,8 @@ SERVERS: dict[str, Server] = {
             LimitServerMd5(),
             Pyradsec(),
             PyradsecUvloop(),
+            PyradsecThreads(),
+            PyradsecProcesses(),
             Pyrad2(),
             Pyrad2Logging(),
             FreeRadius(),
@@ -99,7 +104,7 @@ def names(known: Mapping[str, Any], what: str) -> Callable[[str], list[str]]:
 
 def parse_arguments() -> argparse.Namespace:
     listing = {
-        "servers": "\n".join(f"  {server.name:16} {server.title}" for server in SERVERS.values()),
+        "servers": "\n".join(f"  {server.name:20} {server.title}" for server in SERVERS.values()),
         "works": "\n".join(f"  {work.name:16} {work.title}" for work in WORKS.values()),
     }
     parser = argparse.ArgumentParser(
@@ -184,7 +189,7 @@ class Benchmark:
         self.faults += [f"{server.name}, {work.name}: {fault}" for fault in faults(server, run)]
         rate = f"{run['rate']:>9.0f}/s" if "rate" in run else " " * 11
         cpu = f"{run['server_cpu_us']:>9.1f} us CPU each" if run.get("server_cpu_us") else ""
-        self.progress.step(f"{work.name:12} {server.name:16} {rate} {cpu}")
+        self.progress.step(f"{work.name:12} {server.name:20} {rate} {cpu}")
 
     def visit(self, server: Server, settings: Settings, works: Sequence[Work]) -> None:
         """Measures all of it; where the server does not live through one kind of work, a new process does the next."""
@@ -203,7 +208,7 @@ class Benchmark:
             except RigError as error:
                 work, first = pending.pop(0), str(error).splitlines()[0]
                 self.progress.note(f"{work.name}: {error}")
-                self.progress.step(f"{work.name:12} {server.name:16} not measured")
+                self.progress.step(f"{work.name:12} {server.name:20} not measured")
                 self.remarks[work.name][server.name] = first
                 # A peer that ends in the middle is a finding; one that does not even start is a fault.
                 if not server.is_peer or server.name not in self.hellos:
@@ -253,7 +258,7 @@ def machine(rig: Rig) -> dict[str, Any]:
 
 
 def judged_servers(options: argparse.Namespace) -> list[str]:
-    return [server.name for server in options.servers if isinstance(server, Pyradsec)]
+    return [server.name for server in options.servers if isinstance(server, Pyradsec) and not server.needs_both]
 
 
 def report(benchmark: Benchmark, about: dict[str, Any]) -> str:
@@ -267,7 +272,9 @@ def report(benchmark: Benchmark, about: dict[str, Any]) -> str:
         text.append("A smoke run: answers were checked, the figures mean nothing.")
     text.append("")
     for server, hello in benchmark.hellos.items():
-        text.append(f"- {server}: " + ", ".join(f"{key} {value}" for key, value in hello.items() if key != "port"))
+        text.append(
+            f"- {server}: " + ", ".join(f"{key} {value}" for key, value in hello.items() if key not in NOT_SAID)
+        )
     summary = benchmark.summary()
     for work in options.work:
         remarks = [f"{server}: {why}" for server, why in benchmark.remarks[work.name].items()]

@@ -1,6 +1,7 @@
 """The benchmark's Python servers: one policy, run by pyradsec or by pyrad2.
 
-    serve.py {pyradsec,pyrad2} [--loop {asyncio,uvloop}] [--certs DIR] [--await-ms MS] [--tickets N] [--logging]
+    serve.py {pyradsec,pyrad2} [--loop {asyncio,uvloop}] [--certs DIR] [--await-ms MS] [--tickets N]
+             [--processes N] [--threads N] [--logging]
 
 Prints one line of JSON (port, versions) when it listens on 127.0.0.1, and serves until standard input ends. Both
 libraries get the very same class; only the module it comes from, and how the server is started, differ.
@@ -15,8 +16,10 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -79,14 +82,16 @@ def make_server(options: argparse.Namespace, port: int, **more: Any) -> Any:
     return server
 
 
-def announce(library: str, port: int) -> None:
-    hello = {
+def announce(library: str, port: int, beside: Sequence[int] = ()) -> None:
+    hello: dict[str, Any] = {
         "port": port,
         "library": f"{library} {import_module(library).__version__}",
         "python": sys.version.split()[0],
         "openssl": ssl.OPENSSL_VERSION,
         "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
     }
+    if beside:
+        hello["beside"] = beside  # processes that serve on the same port
     print(json.dumps(hello), flush=True)
 
 
@@ -105,13 +110,56 @@ async def end_of_input() -> None:
     await ended.wait()
 
 
-async def serve_pyradsec(options: argparse.Namespace) -> None:
-    more = {} if options.tickets is None else {"session_tickets": options.tickets}
-    server = make_server(options, 0, **more)
+def start_beside(port: int) -> subprocess.Popen[bytes]:
+    """One more process like this one, once it listens on the same port. It has our standard input, and ends with it."""
+    command = [sys.executable, __file__, *sys.argv[1:], f"--port={port}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    if not process.stdout.readline():
+        raise SystemExit(f"{' '.join(command)}: did not start, status {process.wait()}")
+    return process
+
+
+async def serve_until(server: Any, has_started: Callable[[int], None], end: Awaitable[Any]) -> None:
     await server.start()
-    announce("pyradsec", server.addresses[0][1])
-    await end_of_input()
+    has_started(server.addresses[0][1])
+    await end
     await server.stop(grace=1.0)
+
+
+def start_thread(options: argparse.Namespace, port: int, ending: threading.Event) -> threading.Thread:
+    """One more event loop with a server, in a thread, once it listens on the same port."""
+    is_there = threading.Event()
+
+    async def serve() -> None:
+        server = make_server(options, port, reuse_port=True)
+        await serve_until(server, lambda _: is_there.set(), asyncio.to_thread(ending.wait))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    is_there.wait()
+    return thread
+
+
+async def serve_pyradsec(options: argparse.Namespace) -> None:
+    more: dict[str, Any] = {} if options.tickets is None else {"session_tickets": options.tickets}
+    server = make_server(options, options.port, reuse_port=max(options.processes, options.threads) > 1, **more)
+    processes: list[subprocess.Popen[bytes]] = []
+    threads: list[threading.Thread] = []
+    ending = threading.Event()
+
+    def has_started(port: int) -> None:
+        if options.port == 0:
+            processes.extend(start_beside(port) for _ in range(options.processes - 1))
+            threads.extend(start_thread(options, port, ending) for _ in range(options.threads - 1))
+        announce("pyradsec", port, [process.pid for process in processes])
+
+    await serve_until(server, has_started, end_of_input())
+    ending.set()
+    for thread in threads:
+        thread.join()
+    for process in processes:
+        process.wait()
 
 
 async def serve_pyrad2(options: argparse.Namespace) -> None:
@@ -148,6 +196,9 @@ def main() -> None:
     parser.add_argument("--certs", type=Path, default=HERE.parent / "certs", metavar="DIR")
     parser.add_argument("--await-ms", type=float, default=0, metavar="MS", help="the handler waits so long first (0)")
     parser.add_argument("--tickets", type=int, metavar="N", help="session tickets, pyradsec only (its default)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="that share a port, pyradsec only (1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="the same, each with an event loop (1)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="pyradsec only (0: a free one)")
     parser.add_argument("--logging", action="store_true", help="leave pyrad2's log handlers as they come")
     options = parser.parse_args()
     serve = serve_pyradsec if options.library == "pyradsec" else serve_pyrad2

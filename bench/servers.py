@@ -22,6 +22,7 @@ class Settings:
     tickets: int | None = None  # TLS session tickets, so that sessions can be resumed; None: the server's default
     is_packed: bool = False  # several replies to a TLS record, for clients that pack too
     await_ms: float = 0.0  # the handler waits so long before it answers
+    is_on_both: bool = False  # it has both processors, and shares them with the load
 
 
 AS_SHIPPED = Settings()
@@ -62,6 +63,8 @@ class Server:
     takes_packed = True
     # Its replies to Status-Server have a Message-Authenticator.
     signs_status = True
+    # Several processes or event loops, which are nothing to measure on one processor.
+    needs_both = False
 
     def prepare(self, rig: Rig) -> None:
         """Builds and installs. SkippedError: it cannot be measured here."""
@@ -74,7 +77,7 @@ class Server:
         return None if settings.await_ms == 0 else "its handler does not wait"
 
     def running(self, rig: Rig, settings: Settings) -> AbstractContextManager[RunningServer]:
-        """A new process on the server's processor, until the end of the block."""
+        """A new process on the server's processor, or both, until the end of the block."""
         raise NotImplementedError
 
     def log(self) -> Path:
@@ -96,7 +99,7 @@ class LimitServer(Server):
         command.append(f"--md5-init={int(self.takes_md5_init)}")
         if settings.tickets is not None:
             command.append(f"--tickets={settings.tickets}")
-        return started(self.name, command, self.log(), rig.server_cpu, announced)
+        return started(self.name, command, self.log(), rig.server_cpus(settings.is_on_both), announced)
 
 
 class LimitServerMd5(LimitServer):
@@ -131,7 +134,8 @@ class PythonServer(Server):
     def running(self, rig: Rig, settings: Settings) -> AbstractContextManager[RunningServer]:
         command: list[str | Path] = [self.python, HERE / "serve.py", self.environment, "--loop", self.loop]
         command += ["--certs", CERTS, *self.options(settings)]
-        return started(self.name, command, self.log(), rig.server_cpu, announced, variables=self.variables(rig))
+        cpus = rig.server_cpus(settings.is_on_both)
+        return started(self.name, command, self.log(), cpus, announced, variables=self.variables(rig))
 
     def import_ms(self, rig: Rig, modules: str) -> float:
         """How long an interpreter of this server takes to import, start of the interpreter not counted."""
@@ -166,6 +170,24 @@ class PyradsecUvloop(Pyradsec):
     title = "this checkout, on uvloop"
     loop = "uvloop"
     requirements = ("uvloop>=0.19",)
+
+
+class PyradsecThreads(Pyradsec):
+    name = "pyradsec-2-loops"
+    title = "this checkout, two event loops in two threads that share a port"
+    needs_both = True
+
+    def options(self, settings: Settings) -> list[str]:
+        return [*super().options(settings), "--threads=2"]
+
+
+class PyradsecProcesses(Pyradsec):
+    name = "pyradsec-2-processes"
+    title = "this checkout, two processes that share a port"
+    needs_both = True
+
+    def options(self, settings: Settings) -> list[str]:
+        return [*super().options(settings), "--processes=2"]
 
 
 class Pyrad2(PythonServer):

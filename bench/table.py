@@ -114,6 +114,12 @@ COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
         *_CPU,
         *_LATENCY,
     ),
+    "both": (
+        *_RATE,
+        ("x pyrad2", times("rate", "pyrad2")),
+        ("x FreeRADIUS", times("rate", "freeradius")),
+        *_LATENCY,
+    ),
     "waiting": (*_RATE, ("x its bare loop", times_bare_loop), *_CPU, *_LATENCY),
     "disturbed": (
         ("per second", value("rate")),

@@ -35,7 +35,7 @@ class Work:
     most_rounds: int | None = None  # of work that takes long and varies little
 
     def wants(self, server: Server) -> bool:
-        return not server.is_yardstick
+        return not server.is_yardstick and (self.settings.is_on_both or not server.needs_both)
 
     def refusal(self, server: Server) -> str | None:
         """Why this server is left out; None: it is not."""
@@ -64,7 +64,12 @@ class LoadWork(Work):
         options = [f"--conns={self.conns}", f"--window={self.window}", *self.options, *timing.options()]
         if "status" in self.options and not server.signs_status:
             options.append("--full-check=0")
-        return rig.load(running, options, timing.seconds)
+        run = rig.load(running, options, timing.seconds)
+        if server.needs_both:
+            # Of one of its processes only.
+            run.pop("server_cpu_us", None)
+            run.pop("server_busy", None)
+        return run
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class WaitingWork(LoadWork):
     columns: str = "waiting"
 
     def wants(self, server: Server) -> bool:
-        return server.is_python or server.is_yardstick
+        return server.is_yardstick or (server.is_python and super().wants(server))
 
     def measure_alone(self, rig: Rig, server: BareLoop, timing: Timing) -> dict[str, Any]:
         return server.measure(rig, self.settings, self.conns * self.window, timing)
@@ -207,6 +212,14 @@ _ALL: Sequence[Work] = (
         settings=_TICKETS,
         conns=8,
         options=("--handshakes=1", "--resume=1"),
+    ),
+    LoadWork(
+        name="both-64x16",
+        title="Access-Request, 64 connections x 16 in flight, server and load generator on both processors",
+        settings=Settings(is_on_both=True),
+        columns="both",
+        conns=64,
+        window=16,
     ),
     WaitingWork(
         name="await-5ms",
