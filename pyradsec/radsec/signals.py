@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def signals_wake(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             yield
             return
         if before != -1:
-            signal.set_wakeup_fd(before)
+            _give_back(before, reader)
             yield
             return
         loop.add_reader(reader, reader.recv, 4096)
@@ -36,6 +37,17 @@ def signals_wake(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             yield
         finally:
             loop.remove_reader(reader)
-            current = signal.set_wakeup_fd(-1)
-            if current != writer.fileno():
-                signal.set_wakeup_fd(current)  # somebody else's by now
+            # To ourselves once more, to learn whose it is: a signal is written to somebody at any time.
+            current = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            if current == writer.fileno():
+                signal.set_wakeup_fd(-1)
+            else:
+                _give_back(current, reader)  # somebody else's by now
+
+
+def _give_back(fd: int, reader: socket.socket) -> None:
+    """Has signals written to `fd` again, and those that came to `reader` meanwhile."""
+    signal.set_wakeup_fd(fd)
+    with contextlib.suppress(BlockingIOError):
+        while came := reader.recv(4096):
+            os.write(fd, came)

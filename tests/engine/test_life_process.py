@@ -100,6 +100,47 @@ def test_signals_wake_what_they_woke_before() -> None:
         assert end(process) == (0, "", "")
 
 
+@pytest.mark.parametrize("is_installed", ["before", "while it runs"])
+def test_a_signal_at_the_moment_when_it_is_found_out_whose_signals_are(is_installed: str) -> None:
+    program = f"""
+        set_wakeup_fd = signal.set_wakeup_fd
+        caught = []
+
+        def setting(fd, **options):
+            before = set_wakeup_fd(fd, **options)
+            if before != -1:
+                signal.set_wakeup_fd = set_wakeup_fd
+                signal.raise_signal(signal.SIGUSR1)
+            return before
+
+        async def main():
+            loop, came = asyncio.get_running_loop(), asyncio.Event()
+
+            def install():
+                loop.add_signal_handler(signal.SIGUSR1, lambda: (caught.append(1), came.set()))
+
+            if {is_installed == "before"}:
+                install()
+            signal.set_wakeup_fd = setting
+            running = asyncio.ensure_future(make().run())
+            await asyncio.sleep(0)
+            if {is_installed != "before"}:
+                signal.set_wakeup_fd = set_wakeup_fd
+                install()
+                signal.set_wakeup_fd = setting
+            running.cancel()
+            await running
+            assert signal.set_wakeup_fd is set_wakeup_fd
+            await asyncio.wait_for(came.wait(), 10)
+
+        asyncio.run(main())
+        assert caught
+    """
+    with running_program(program) as process:
+        address_of(process)
+        assert end(process) == (0, "", "")
+
+
 def test_ctrl_c_under_uvloop() -> None:
     pytest.importorskip("uvloop")
     with running_program("import uvloop; uvloop.run(make().run())") as process, Peer(address_of(process)) as peer:
