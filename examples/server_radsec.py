@@ -106,8 +106,8 @@ def main() -> None:
     )
     try:
         asyncio.run(serve(make_server(options.address, options.port)))
-    except OSError as error:  # a port in use, a certificate that is not there
-        parser.exit(1, f"{error.strerror or error}\n")
+    except (OSError, ValueError) as error:  # a port in use or that is none, a certificate that is not there
+        parser.exit(1, f"{(isinstance(error, OSError) and error.strerror) or error}\n")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def start_workers(num: int) -> tuple[subprocess.Popen[str], list[int], int]:
         [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", "0", "--workers", str(num)],
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     lines = [process.stderr.readline() for _ in range(num)]
@@ -110,13 +111,29 @@ def start_workers(num: int) -> tuple[subprocess.Popen[str], list[int], int]:
     return process, pids, ports[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_workers(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "is_to_all"),
+    [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGHUP, False), (signal.SIGINT, True)],
+    ids=["SIGTERM", "SIGINT", "SIGHUP", "Ctrl-C"],
+)
+def test_workers(number: signal.Signals, is_to_all: bool) -> None:
     process, _, port = start_workers(2)
     for _ in range(4):
         done = run("auth_radsec.py", port)
         assert (done.returncode, done.stdout) == (0, "accepted Hello alice\n"), done.stderr
-    process.send_signal(number)
+    if is_to_all:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+
+
+def test_workers_that_are_told_twice() -> None:
+    process, _, _ = start_workers(2)
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        process.send_signal(number)
     _, rest = process.communicate(timeout=20)
     assert process.returncode == 0, rest
     assert "Traceback" not in rest
@@ -128,6 +145,33 @@ def test_workers_end_together_when_one_is_lost() -> None:
     _, rest = process.communicate(timeout=20)
     assert process.returncode == 1, rest
     assert run("status_radsec.py", port).returncode == 2
+
+
+def test_workers_end_when_their_parent_is_lost() -> None:
+    process, _, port = start_workers(2)
+    process.kill()
+    process.communicate(timeout=20)  # the end of their output, too
+    assert run("status_radsec.py", port).returncode == 2
+
+
+def test_workers_started_twice() -> None:
+    process, _, port = start_workers(2)
+    again = [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", str(port)]
+    done = subprocess.run(again, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, f"127.0.0.1 port {port}: Address already in use\n")
+    assert run("status_radsec.py", port).returncode == 0
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("name", ["server_radsec.py", "workers_radsec.py"])
+def test_a_port_that_is_none_is_told_in_words(name: str) -> None:
+    command = [sys.executable, str(EXAMPLES / name), "--port", "70000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "0" in done.stderr
+    assert "65535" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_server_that_is_not_there_is_told_in_words() -> None:
