@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -19,7 +20,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,9 @@ async def end_of_input() -> None:
     await ended.wait()
 
 
-def start_beside(port: int) -> subprocess.Popen[bytes]:
+def start_process(port: int) -> subprocess.Popen[bytes]:
     """One more process like this one, once it listens on the same port. It has our standard input, and ends with it."""
-    command = [sys.executable, __file__, *sys.argv[1:], f"--port={port}"]
+    command = [sys.executable, __file__, *sys.argv[1:], f"--beside={port}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     if not process.stdout.readline():
@@ -120,44 +121,52 @@ def start_beside(port: int) -> subprocess.Popen[bytes]:
     return process
 
 
-async def serve_until(server: Any, has_started: Callable[[int], None], end: Awaitable[Any]) -> None:
-    await server.start()
-    has_started(server.addresses[0][1])
-    await end
-    await server.stop(grace=1.0)
-
-
-def start_thread(options: argparse.Namespace, port: int, ending: threading.Event) -> threading.Thread:
-    """One more event loop with a server, in a thread, once it listens on the same port."""
-    is_there = threading.Event()
+def start_thread(server: Any, loop_name: str, ending: threading.Event) -> threading.Thread:
+    """One more event loop, with a server, in a thread; returns once it listens."""
+    outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     async def serve() -> None:
-        server = make_server(options, port, reuse_port=True)
-        await serve_until(server, lambda _: is_there.set(), asyncio.to_thread(ending.wait))
+        try:
+            await server.start()
+        except BaseException as error:
+            outcome.set_exception(error)
+            return
+        outcome.set_result(None)
+        await asyncio.to_thread(ending.wait)
+        await server.stop(grace=1.0)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory(loop_name)) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
-    is_there.wait()
+    outcome.result()
     return thread
 
 
 async def serve_pyradsec(options: argparse.Namespace) -> None:
+    """The first of several starts the others, which are told its port."""
     more: dict[str, Any] = {} if options.tickets is None else {"session_tickets": options.tickets}
-    server = make_server(options, options.port, reuse_port=max(options.processes, options.threads) > 1, **more)
+    more["reuse_port"] = max(options.processes, options.threads) > 1
+    server = make_server(options, options.beside or 0, **more)
+    await server.start()
+    port = server.addresses[0][1]
     processes: list[subprocess.Popen[bytes]] = []
     threads: list[threading.Thread] = []
     ending = threading.Event()
-
-    def has_started(port: int) -> None:
-        if options.port == 0:
-            processes.extend(start_beside(port) for _ in range(options.processes - 1))
-            threads.extend(start_thread(options, port, ending) for _ in range(options.threads - 1))
+    try:
+        if options.beside is None:
+            processes += [start_process(port) for _ in range(options.processes - 1)]
+            for _ in range(options.threads - 1):
+                threads.append(start_thread(make_server(options, port, **more), options.loop, ending))
         announce("pyradsec", port, [process.pid for process in processes])
-
-    await serve_until(server, has_started, end_of_input())
-    ending.set()
-    for thread in threads:
-        thread.join()
+        await end_of_input()
+        await server.stop(grace=1.0)
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
     for process in processes:
         process.wait()
 
@@ -198,7 +207,7 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, metavar="N", help="session tickets, pyradsec only (its default)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="that share a port, pyradsec only (1)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="the same, each with an event loop (1)")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="pyradsec only (0: a free one)")
+    parser.add_argument("--beside", type=int, help=argparse.SUPPRESS)  # the port of the first of several processes
     parser.add_argument("--logging", action="store_true", help="leave pyrad2's log handlers as they come")
     options = parser.parse_args()
     serve = serve_pyradsec if options.library == "pyradsec" else serve_pyrad2
