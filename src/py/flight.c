@@ -435,6 +435,10 @@ int rsec_py_flight_run(rsec_py_engine *self, rsec_request *req, PyObject *secret
     return rc;
 }
 
+/* So many that end in the same turn of the loop are not kept until its end: the client takes their replies in, and sends its next
+ * requests, while the others of a long window go on. */
+enum { FLUSHED_FROM = 64 };
+
 /* The task's done callback. */
 static PyObject *flight_call(PyObject *op, PyObject *args, PyObject *kwargs) {
     rsec_py_flight *flight = (rsec_py_flight *)op;
@@ -453,6 +457,9 @@ static PyObject *flight_call(PyObject *op, PyObject *args, PyObject *kwargs) {
     if (rc < 0 && PyObject_TypeCheck(flight->task, self->state->asyncio.task_type)) {
         PyErr_Clear(); /* KeyboardInterrupt or SystemExit: a task's step has let it leave the loop already */
         rc = 0;
+    }
+    if (rc == 0 && self->done_num >= FLUSHED_FROM) {
+        rsec_py_engine_flush(self);
     }
     if (rc == 0 && !self->is_flush_due && self->done_num > 0) {
         /* Handlers that end in the same turn of the loop share one wake-up of the I/O thread. */

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import LoopFactory, Running, Server
+from serving import LoopFactory, Running, Server, handled_by
 
 from wire import (
     ROOT,
@@ -20,6 +22,7 @@ from wire import (
     Peer,
     access_request,
     accounting_request,
+    check_response,
     coa_request,
     parse_attributes,
     status_server,
@@ -145,6 +148,48 @@ def test_16_packets_cost_one_recv_and_one_send(
     assert after["receive_calls"] - before["receive_calls"] == 1
     assert after["send_calls"] - before["send_calls"] == 1
     assert after["replies_sent"] - before["replies_sent"] == 16
+
+
+def test_handlers_that_end_together_cost_one_send(serve: Serve, loop_factory: LoopFactory) -> None:
+    running = serve(loop_factory=loop_factory)
+    peer = running.connect()
+    requests = [access_request("slow", id=id) for id in range(32)]
+    peer.send(*requests)
+    running.server.wait_seen(32)
+    before = running.wait_stats(handlers_suspended=32)
+    running.open_gate()
+    peer.collect(requests)
+    after = running.wait_stats(octets_sent=peer.octets_received)
+    assert after["send_calls"] - before["send_calls"] == 1
+
+
+def test_of_many_handlers_that_end_together_the_first_replies_leave_early(
+    serve: Serve, loop_factory: LoopFactory
+) -> None:
+    """Those of 64 are on their way before the turn of the loop, in which 128 have ended, is over."""
+    have_come = threading.Event()
+    is_early: list[bool] = []
+
+    async def handler(self: Server, packet: Any) -> Any:
+        reply = await self.answer(packet)
+        if packet.id == 127:
+            # Runs when all have ended, and before anything that they have had called "soon".
+            asyncio.get_running_loop().call_soon(lambda: is_early.append(have_come.wait(TIMEOUT)))
+        return reply
+
+    running = serve(handled_by(handler), loop_factory=loop_factory)
+    peer = running.connect()
+    requests = [access_request("slow", id=id) for id in range(128)]
+    peer.send(*requests)
+    running.wait_stats(handlers_suspended=128)
+    running.loop.call_soon_threadsafe(running.server.gate.set)
+    first = peer.receive_many(64)
+    have_come.set()
+    rest = peer.receive_many(64)
+    for request, reply in zip(requests, first + rest, strict=True):
+        check_response(reply, request)
+    running.call(lambda: None)
+    assert is_early == [True]
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
