@@ -46,8 +46,8 @@ def signals_wake(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 
 def _give_back(fd: int, reader: socket.socket) -> None:
-    """Has signals written to `fd` again, and those that came to `reader` meanwhile."""
+    """Has signals written to `fd` again, and those that came to `reader` meanwhile. -1: nobody is woken any more."""
     signal.set_wakeup_fd(fd)
     with contextlib.suppress(BlockingIOError):
-        while came := reader.recv(4096):
+        while fd != -1 and (came := reader.recv(4096)):
             os.write(fd, came)
