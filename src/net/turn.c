@@ -18,6 +18,11 @@ static bool is_step_for_loop(const rsec_engine *engine) {
     return engine->io.handshakes.len > 0 && engine->is_loop_driven && engine->bounds.handshakes;
 }
 
+/* Whether a handshake can go on, and the I/O thread is to see to it. */
+static bool is_step_for_io(const rsec_engine *engine) {
+    return engine->io.handshakes.len > 0 && !is_step_for_loop(engine);
+}
+
 /* Gives this turn's items to the loop thread; one wake-up however many they are, and none when `is_expected`: then it is the
  * loop thread that runs the turn, and takes them next. Else it is woken for a handshake, too: it may have found the lock taken
  * when it came for that one. */
@@ -395,12 +400,11 @@ bool rsec_turn_by_loop(rsec_engine *engine) {
         rsec_count(&io->counters->turns_by_loop, 1);
         hand_up(engine, true);
         bool is_much = num == (int)engine->bounds.sockets || packets > engine->bounds.packets;
-        is_step_left = io->handshakes.len > 0;
-        if (num < 0 || is_much || (is_step_left && !engine->bounds.handshakes) || io->is_stopping) {
-            is_step_left = false;
+        if (num < 0 || is_much || is_step_for_io(engine) || io->is_stopping) {
             drive_by_io(engine);
             call_io(engine);
         }
+        is_step_left = is_step_for_loop(engine);
         rsec_turn_empty_graveyard(io);
     }
     pthread_mutex_unlock(&engine->turn_lock);
@@ -411,9 +415,9 @@ bool rsec_turn_by_loop(rsec_engine *engine) {
 static bool needs_io(const rsec_engine *engine) {
     const rsec_io *io = &engine->io;
     const rsec_timer *timer = rsec_timers_first(&io->timers);
-    bool is_handshake_due = io->handshakes.len > 0 && !is_step_for_loop(engine);
     bool is_unknown = timer != NULL && timer->at_ns < engine->waiting_until_ns;
-    return is_handshake_due || io->is_stopping || (!engine->is_loop_driven && (io->graveyard != NULL || is_unknown));
+    return is_step_for_io(engine) || io->is_stopping ||
+           (!engine->is_loop_driven && (io->graveyard != NULL || is_unknown));
 }
 
 void rsec_turn_unlock_and_exchange(rsec_engine *engine, size_t num) {
