@@ -117,6 +117,7 @@ class PythonServer(Server):
     environment = ""
     loop = "asyncio"
     requirements: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # of serve.py, whatever the settings
 
     def prepare(self, rig: Rig) -> None:
         super().prepare(rig)
@@ -129,7 +130,7 @@ class PythonServer(Server):
         return {}
 
     def options(self, settings: Settings) -> list[str]:
-        return [f"--await-ms={settings.await_ms:g}"] if settings.await_ms > 0 else []
+        return [*self.flags, *([f"--await-ms={settings.await_ms:g}"] if settings.await_ms > 0 else [])]
 
     def running(self, rig: Rig, settings: Settings) -> AbstractContextManager[RunningServer]:
         command: list[str | Path] = [self.python, HERE / "serve.py", self.environment, "--loop", self.loop]
@@ -176,18 +177,14 @@ class PyradsecThreads(Pyradsec):
     name = "pyradsec-2-loops"
     title = "this checkout, two event loops in two threads that share a port"
     needs_both = True
-
-    def options(self, settings: Settings) -> list[str]:
-        return [*super().options(settings), "--threads=2"]
+    flags = ("--threads=2",)
 
 
 class PyradsecProcesses(Pyradsec):
     name = "pyradsec-2-processes"
     title = "this checkout, two processes that share a port"
     needs_both = True
-
-    def options(self, settings: Settings) -> list[str]:
-        return [*super().options(settings), "--processes=2"]
+    flags = ("--processes=2",)
 
 
 class Pyrad2(PythonServer):
@@ -208,9 +205,7 @@ class Pyrad2(PythonServer):
 class Pyrad2Logging(Pyrad2):
     name = "pyrad2-logging"
     title = "pyrad2 3.2 on asyncio, its logging as it comes"
-
-    def options(self, settings: Settings) -> list[str]:
-        return [*super().options(settings), "--logging"]
+    flags = ("--logging",)
 
 
 class BareLoop(Server):
