@@ -261,12 +261,7 @@ static void net_room(victim who) {
 static rsec_view ca_der;
 
 static rsec_tls *make_tls(char error[RSEC_TLS_ERROR_TEXT]) {
-    rsec_tls_settings settings = {.certfile = CERTS "server/server.cert.pem",
-                                  .keyfile = CERTS "server/server.key.pem",
-                                  .ca_der = &ca_der,
-                                  .ca_num = 1,
-                                  .verify_mode = RSEC_VERIFY_REQUIRED,
-                                  .min_version = TLS1_2_VERSION};
+    rsec_tls_settings settings = host_tls_settings(&ca_der);
     rsec_tls *tls = (rsec_tls *)&settings;
     (void)memset(error, 'x', RSEC_TLS_ERROR_TEXT);
     rsec_status status = rsec_tls_new(&settings, &tls, error);

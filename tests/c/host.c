@@ -295,6 +295,15 @@ static void clear(host *host) {
     pthread_cond_destroy(&host->changed);
 }
 
+rsec_tls_settings host_tls_settings(const rsec_view *ca_der) {
+    return (rsec_tls_settings){.certfile = CERTS "server/server.cert.pem",
+                               .keyfile = CERTS "server/server.key.pem",
+                               .ca_der = ca_der,
+                               .ca_num = 1,
+                               .verify_mode = RSEC_VERIFY_REQUIRED,
+                               .min_version = TLS1_2_VERSION};
+}
+
 bool host_start(host *host, const host_options *options) {
     char error[RSEC_TLS_ERROR_TEXT];
     memset(host, 0, sizeof *host);
@@ -303,13 +312,8 @@ bool host_start(host *host, const host_options *options) {
     host->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     host->reply_octets = options->reply_octets;
     rsec_view ca = certificate_file_der(CERTS "ca/ca.cert.pem");
-    rsec_tls_settings tls = {.certfile = CERTS "server/server.cert.pem",
-                             .keyfile = CERTS "server/server.key.pem",
-                             .ca_der = &ca,
-                             .ca_num = 1,
-                             .verify_mode = RSEC_VERIFY_REQUIRED,
-                             .min_version = TLS1_2_VERSION,
-                             .pins = options->pins};
+    rsec_tls_settings tls = host_tls_settings(&ca);
+    tls.pins = options->pins;
     bool is_ready = ca.ptr != NULL && rsec_tls_new(&tls, &host->tls, error) == RSEC_OK;
     OPENSSL_free((void *)(uintptr_t)ca.ptr);
     if (is_ready && options->secret != NULL) {

@@ -51,6 +51,9 @@ typedef struct {
 /* Deadlines of ten seconds, no limit that matters, "radsec", Request Authenticators checked. */
 host_options host_defaults(void);
 
+/* The certificates in certs/, a client's required. `ca_der`, of the CA in there, is borrowed. */
+rsec_tls_settings host_tls_settings(const rsec_view *ca_der);
+
 /* Starts a server in `host` with the certificates in certs/. False: something failed, nothing is left over. */
 bool host_start(host *host, const host_options *options);
 

@@ -3,6 +3,7 @@
 #include "certificates.h"
 #include "check.h"
 #include "client.h"
+#include "host.h"
 #include "net/tls.h"
 
 #include <openssl/err.h>
@@ -33,14 +34,9 @@ typedef struct {
 static void set_up(pair *at, uint64_t options, int max_version) {
     char error[RSEC_TLS_ERROR_TEXT];
     rsec_view ca = certificate_file_der(CERTS "ca/ca.cert.pem");
-    rsec_tls_settings settings = {.certfile = CERTS "server/server.cert.pem",
-                                  .keyfile = CERTS "server/server.key.pem",
-                                  .ca_der = &ca,
-                                  .ca_num = 1,
-                                  .verify_mode = RSEC_VERIFY_REQUIRED,
-                                  .min_version = TLS1_2_VERSION,
-                                  .max_version = max_version,
-                                  .options = options};
+    rsec_tls_settings settings = host_tls_settings(&ca);
+    settings.max_version = max_version;
+    settings.options = options;
     CHECK_INT(rsec_tls_new(&settings, &at->tls, error), RSEC_OK);
     OPENSSL_free((void *)(uintptr_t)ca.ptr);
     at->ctx = client_context(true);
@@ -140,8 +136,8 @@ TEST(tls_rest_keeps_the_first_record_of_a_handshake) {
         pair at;
         set_up(&at, 0, TLS1_3_VERSION);
         (void)SSL_do_handshake(at.client);
-        CHECK_INT(move(at.from_client, at.to_server, cut),
-                  cut); /* of the ClientHello; 5, a record header, is what the CVE is about */
+        /* Of the ClientHello; 5, a record header, is what the CVE is about. */
+        CHECK_INT(move(at.from_client, at.to_server, cut), cut);
         step_and_rest(&at);
         CHECK_INT(frees, 0);
         shake(&at);

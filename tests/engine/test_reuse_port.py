@@ -17,6 +17,16 @@ from wire import PeerGone, access_request, check_response
 MOST_CONNECTIONS = 200
 
 
+Sharing = tuple[Running[Any], Running[Any]]
+
+
+@pytest.fixture
+def sharing(serve: Serve) -> Sharing:
+    """Two servers on one port."""
+    first = serve(reuse_port=True)
+    return first, serve(reuse_port=True, listen_port=first.address[1])
+
+
 def connect_until(running: Running[Any], condition: Callable[[], bool]) -> int:
     """Opens connections to the port of `running`, and asks on each, until `condition` holds; how many."""
     for num in range(MOST_CONNECTIONS):
@@ -29,9 +39,8 @@ def connect_until(running: Running[Any], condition: Callable[[], bool]) -> int:
     raise AssertionError(f"not after {MOST_CONNECTIONS} connections")
 
 
-def test_two_event_loops_share_the_connections_of_one_port(serve: Serve) -> None:
-    first = serve(reuse_port=True)
-    second = serve(reuse_port=True, listen_port=first.address[1])
+def test_two_event_loops_share_the_connections_of_one_port(sharing: Sharing) -> None:
+    first, second = sharing
     assert first.address == second.address
     assert first.loop is not second.loop
     num = connect_until(first, lambda: bool(first.server.seen and second.server.seen))
@@ -41,9 +50,8 @@ def test_two_event_loops_share_the_connections_of_one_port(serve: Serve) -> None
     assert sum(one["replies_sent"] for one in stats) == num
 
 
-def test_when_one_stops_the_other_gets_every_new_connection(serve: Serve) -> None:
-    first = serve(reuse_port=True)
-    second = serve(reuse_port=True, listen_port=first.address[1])
+def test_when_one_stops_the_other_gets_every_new_connection(sharing: Sharing) -> None:
+    first, second = sharing
     kept = connect_until(first, lambda: bool(second.server.seen))
     assert kept >= 1
     first.run(first.server.stop())
@@ -52,9 +60,8 @@ def test_when_one_stops_the_other_gets_every_new_connection(serve: Serve) -> Non
     assert second.stats()["requests_to_python"] == before + 20
 
 
-def test_connections_of_the_others_do_not_notice_that_one_stops(serve: Serve) -> None:
-    first = serve(reuse_port=True)
-    second = serve(reuse_port=True, listen_port=first.address[1])
+def test_connections_of_the_others_do_not_notice_that_one_stops(sharing: Sharing) -> None:
+    first, second = sharing
     peers = [second.connect() for _ in range(20)]
     for number, peer in enumerate(peers):
         peer.ask(access_request("before", id=number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
+def check_end(process: subprocess.Popen[str], status: int = 0) -> None:
+    """It ends by itself, with this exit status and no traceback on its standard error."""
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == status, rest
+    assert "Traceback" not in rest
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of a running server_radsec.py."""
@@ -29,9 +37,7 @@ def port() -> Iterator[int]:
     assert found, line
     yield int(found[1])
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=20)
-    assert process.returncode == 0, rest
-    assert "Traceback" not in rest
+    check_end(process)
 
 
 def run(name: str, port: int, *options: str) -> subprocess.CompletedProcess[str]:
@@ -93,22 +99,28 @@ def test_packets() -> None:
     assert lines[-1] == "the same again: True"
 
 
-def start_workers(num: int) -> tuple[subprocess.Popen[str], list[int], int]:
-    """workers_radsec.py, once all its processes serve; their ids, and the port."""
+@contextlib.contextmanager
+def two_workers() -> Iterator[tuple[subprocess.Popen[str], list[int], int]]:
+    """workers_radsec.py, once its two processes serve; their ids, and the port. The test ends it."""
     process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", "0", "--workers", str(num)],
+        [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", "0", "--workers", "2"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert process.stderr is not None
-    lines = [process.stderr.readline() for _ in range(num)]
-    found = [re.match(r"(\d+) INFO serving RADIUS/TLS on 127\.0\.0\.1 port (\d+)", line) for line in lines]
-    assert all(found), lines
-    pids, ports = ([int(one[group]) for one in found if one] for group in (1, 2))
-    assert len(set(pids)) == num
-    assert len(set(ports)) == 1
-    return process, pids, ports[0]
+    try:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        found = [re.match(r"(\d+) INFO serving RADIUS/TLS on 127\.0\.0\.1 port (\d+)", line) for line in lines]
+        assert all(found), lines
+        pids, ports = ([int(one[group]) for one in found if one] for group in (1, 2))
+        assert len(set(pids)) == 2
+        assert len(set(ports)) == 1
+        yield process, pids, ports[0]
+    finally:
+        if process.poll() is None:
+            process.kill()  # its processes end with it
+            process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -117,51 +129,46 @@ def start_workers(num: int) -> tuple[subprocess.Popen[str], list[int], int]:
     ids=["SIGTERM", "SIGINT", "SIGHUP", "Ctrl-C"],
 )
 def test_workers(number: signal.Signals, is_to_all: bool) -> None:
-    process, _, port = start_workers(2)
-    for _ in range(4):
-        done = run("auth_radsec.py", port)
-        assert (done.returncode, done.stdout) == (0, "accepted Hello alice\n"), done.stderr
-    if is_to_all:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    _, rest = process.communicate(timeout=20)
-    assert process.returncode == 0, rest
-    assert "Traceback" not in rest
+    with two_workers() as (process, _, port):
+        for _ in range(4):
+            done = run("auth_radsec.py", port)
+            assert (done.returncode, done.stdout) == (0, "accepted Hello alice\n"), done.stderr
+        if is_to_all:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        check_end(process)
 
 
 def test_workers_that_are_told_twice() -> None:
-    process, _, _ = start_workers(2)
-    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
-        process.send_signal(number)
-    _, rest = process.communicate(timeout=20)
-    assert process.returncode == 0, rest
-    assert "Traceback" not in rest
+    with two_workers() as (process, _, _):
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            process.send_signal(number)
+        check_end(process)
 
 
 def test_workers_end_together_when_one_is_lost() -> None:
-    process, pids, port = start_workers(2)
-    os.kill(pids[0], signal.SIGKILL)
-    _, rest = process.communicate(timeout=20)
-    assert process.returncode == 1, rest
-    assert run("status_radsec.py", port).returncode == 2
+    with two_workers() as (process, pids, port):
+        os.kill(pids[0], signal.SIGKILL)
+        check_end(process, 1)
+        assert run("status_radsec.py", port).returncode == 2
 
 
 def test_workers_end_when_their_parent_is_lost() -> None:
-    process, _, port = start_workers(2)
-    process.kill()
-    process.communicate(timeout=20)  # the end of their output, too
-    assert run("status_radsec.py", port).returncode == 2
+    with two_workers() as (process, _, port):
+        process.kill()
+        process.communicate(timeout=20)  # the end of their output, too
+        assert run("status_radsec.py", port).returncode == 2
 
 
 def test_workers_started_twice() -> None:
-    process, _, port = start_workers(2)
-    again = [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", str(port)]
-    done = subprocess.run(again, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (1, f"127.0.0.1 port {port}: Address already in use\n")
-    assert run("status_radsec.py", port).returncode == 0
-    process.terminate()
-    process.communicate(timeout=20)
+    with two_workers() as (process, _, port):
+        again = [sys.executable, str(EXAMPLES / "workers_radsec.py"), "--port", str(port)]
+        done = subprocess.run(again, capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stderr) == (1, f"127.0.0.1 port {port}: Address already in use\n")
+        assert run("status_radsec.py", port).returncode == 0
+        process.terminate()
+        check_end(process)
 
 
 @pytest.mark.parametrize("name", ["server_radsec.py", "workers_radsec.py"])
